@@ -1,7 +1,8 @@
 /*
  * store.h: looks one SMTP user up.
  *
- * One parameterised query on the kept connection; columns are bound by name and the absent ones take the defaults below.
+ * One parameterised query on the kept connection; columns are bound by name and the absent ones
+ * take the defaults below.
  */
 #ifndef PGSASL_STORE_H
 #define PGSASL_STORE_H
@@ -13,43 +14,42 @@
 #include "deadline.h"
 #include "pg.h"
 
-enum standing { STANDING_GOOD, STANDING_PAST_DUE, STANDING_SUSPENDED, STANDING_CLOSED, STANDING_UNKNOWN };
-
-enum { STORE_RETIRED_MAX = 8 }; /* retired hashes looked at, newest first */
-
-struct retired_hash {
-    char *hash;
-    bool accepted; /* its grace has not ended: it still logs in */
-    char *retired_at; /* for the audit detail, "" where unknown */
+enum standing {
+    STANDING_GOOD,
+    STANDING_PAST_DUE,
+    STANDING_SUSPENDED,
+    STANDING_CLOSED,
+    STANDING_UNKNOWN
 };
 
 /* What the look-up told. Strings are owned by it; free with store_user_free(). */
 struct user {
-    bool found;              /* a live row: it has a password_hash column and was not deleted */
-    bool deleted;            /* existed, was deleted */
-    char *user_id;           /* NULL where the query has none */
-    char *password_hash;     /* NULL where it is SQL NULL */
-    bool enabled;            /* default true; SQL NULL is false */
-    enum standing standing;  /* default good; a word that is none of the four, and SQL NULL, is STANDING_UNKNOWN */
-    bool client_allowed;     /* default true; SQL NULL is false */
-    bool throttled;          /* default false */
-    char *decoy_hash;        /* NULL where the query has none */
-    struct retired_hash retired[STORE_RETIRED_MAX];
-    size_t retired_count;
+    bool found;    /* a row that was not deleted; a NULL user_id with a NULL hash says: none */
+    bool deleted;  /* existed, was deleted */
+    char *user_id; /* NULL where the query has none */
+    char *password_hash;    /* NULL where it is SQL NULL */
+    bool enabled;           /* default true; SQL NULL is false */
+    enum standing standing; /* default good; a word that is none of the four, and SQL NULL, is
+                               STANDING_UNKNOWN */
+    bool client_allowed;    /* default true; SQL NULL is false */
+    bool throttled;         /* default false */
+    char *decoy_hash;       /* NULL where the query has none */
 };
 
 enum store_result {
     STORE_UNAVAILABLE = 0,
-    STORE_MISCONFIGURED, /* the query is at fault: no password_hash column, more than one row, an SQL error */
+    STORE_MISCONFIGURED, /* the query is at fault: no password_hash column, more than one row, an
+                            SQL error */
     STORE_OK
 };
 
 /*
- * Fills *user_r, which must be given to store_user_free() whatever is returned. *why_r points to one line without
- * secrets when the result is not STORE_OK; valid until the next call on pg.
+ * Fills *user_r, which must be given to store_user_free() whatever is returned. *why_r points to
+ * one line without secrets when the result is not STORE_OK; valid until the next call on pg.
  */
 enum store_result store_find_user(struct pg *pg, const struct pg_query *query, const char *username,
-    const struct address *client, struct deadline deadline, struct user *user_r, const char **why_r);
+    const struct address *client, struct deadline deadline, struct user *user_r,
+    const char **why_r);
 
 /* Wipes and frees what is inside. A zeroed user is tolerated. */
 void store_user_free(struct user *user);

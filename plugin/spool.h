@@ -1,0 +1,57 @@
+/*
+ * spool.h: the file where audit rows wait while the database can't take them.
+ *
+ * One JSON object a line, readable by people. The first line is the spool's own and says up to
+ * which octet the lines have been moved into the database. Many processes append and one of them
+ * drains, under fcntl(2) record locks, which end with the process that held them. Within a process
+ * the spool has a mutex of its own.
+ */
+#ifndef PGSASL_SPOOL_H
+#define PGSASL_SPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "deadline.h"
+
+struct spool;
+
+enum { SPOOL_FIELDS_MAX = 16 };
+
+/* What becomes of a line that spool_drain() hands out. */
+enum spool_taken {
+    SPOOL_KEEP = 0, /* not now: stop here, and offer it again next time */
+    SPOOL_TAKEN     /* it is safe elsewhere */
+};
+
+/*
+ * Opens or creates path (mode 0600) and keeps the descriptor, so that it works after a chroot and a
+ * change of user. NULL: *error_r (size cap) says why.
+ */
+struct spool *spool_open(const char *path, long max_kb, char *error_r, size_t cap);
+
+/* Closes; NULL is tolerated. */
+void spool_close(struct spool *spool);
+
+/*
+ * Appends one line and syncs it to the disk. A NULL value is written as null. Waits at most until
+ * deadline for the lock, and for the disk. Returns NULL, or a constant word of why the line is not
+ * there.
+ */
+const char *spool_append(struct spool *spool, const char *const *names, const char *const *values,
+    size_t count, struct deadline deadline);
+
+/* True when lines wait; one fstat(2). */
+bool spool_waiting(const struct spool *spool);
+
+/*
+ * Offers lines in their order to take(), until it keeps one, `most` were taken or the deadline has
+ * passed; returns how many were taken. Does nothing, at once, when another process is draining. A
+ * line that is none, torn by a crash, is offered with values NULL and its text, and passed over.
+ */
+size_t spool_drain(struct spool *spool, const char *const *names, size_t count, size_t most,
+    struct deadline deadline,
+    enum spool_taken (*take)(void *context, const char *const *values, const char *line),
+    void *context);
+
+#endif

@@ -1,0 +1,147 @@
+/*
+ * store.c: asks for one user and reads the row by column names.
+ *
+ * A column that is absent takes the default that store.h gives; one that is there and can't be
+ * understood makes the query misconfigured, never the user accepted.
+ */
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "secret.h"
+
+static const char *const true_words[] = {"t", "true", "yes", "on", "y", "1", NULL};
+static const char *const false_words[] = {"f", "false", "no", "off", "n", "0", NULL};
+
+static const struct {
+    const char *word;
+    enum standing standing;
+} standings[] = {
+    {"good", STANDING_GOOD},
+    {"past_due", STANDING_PAST_DUE},
+    {"suspended", STANDING_SUSPENDED},
+    {"closed", STANDING_CLOSED},
+};
+
+static bool is_one_of(const char *word, const char *const *words)
+{
+    for (; *words != NULL; words++)
+        if (strcasecmp(word, *words) == 0)
+            return true;
+    return false;
+}
+
+/* Leaves *value_io as it is where there is no such column; SQL NULL is false. */
+static bool take_bool(const struct pg_rows *rows, const char *name, bool *value_io)
+{
+    int column = pg_rows_column(rows, name);
+    const char *word = pg_rows_value(rows, 0, column);
+
+    if (column < 0)
+        return true;
+    *value_io = word != NULL && is_one_of(word, true_words);
+    return word == NULL || *value_io || is_one_of(word, false_words);
+}
+
+static void take_standing(const struct pg_rows *rows, enum standing *standing_io)
+{
+    int column = pg_rows_column(rows, "account_standing");
+    const char *word = pg_rows_value(rows, 0, column);
+
+    if (column < 0)
+        return;
+    *standing_io = STANDING_UNKNOWN;
+    for (size_t i = 0; word != NULL && i < sizeof standings / sizeof *standings; i++)
+        if (strcmp(word, standings[i].word) == 0)
+            *standing_io = standings[i].standing;
+}
+
+/* False: no memory. NULL, and an absent column, stay NULL. */
+static bool take_text(const struct pg_rows *rows, const char *name, char **text_r)
+{
+    const char *value = pg_rows_value(rows, 0, pg_rows_column(rows, name));
+
+    *text_r = value == NULL ? NULL : strdup(value);
+    return value == NULL || *text_r != NULL;
+}
+
+static enum store_result take_row(
+    const struct pg_rows *rows, struct user *user_r, const char **why_r)
+{
+    bool none = pg_rows_column(rows, "user_id") >= 0;
+
+    if (!take_text(rows, "user_id", &user_r->user_id) ||
+        !take_text(rows, "password_hash", &user_r->password_hash) ||
+        !take_text(rows, "decoy_hash", &user_r->decoy_hash)) {
+        *why_r = "out of memory";
+        return STORE_UNAVAILABLE;
+    }
+    if (!take_bool(rows, "enabled", &user_r->enabled) ||
+        !take_bool(rows, "client_allowed", &user_r->client_allowed) ||
+        !take_bool(rows, "throttled", &user_r->throttled)) {
+        *why_r = "pgsasl_user_query: enabled, client_allowed and throttled must be boolean";
+        return STORE_MISCONFIGURED;
+    }
+    take_standing(rows, &user_r->standing);
+    none = none && user_r->user_id == NULL && user_r->password_hash == NULL;
+    user_r->deleted = pg_rows_value(rows, 0, pg_rows_column(rows, "deleted_at")) != NULL;
+    user_r->found = !none && !user_r->deleted;
+    return STORE_OK;
+}
+
+static enum store_result read_rows(
+    const struct pg_rows *rows, struct user *user_r, const char **why_r)
+{
+    if (pg_rows_column(rows, "password_hash") < 0) {
+        *why_r = "pgsasl_user_query returns no column password_hash";
+        return STORE_MISCONFIGURED;
+    }
+    if (pg_rows_count(rows) > 1) {
+        *why_r = "pgsasl_user_query returned more than one row";
+        return STORE_MISCONFIGURED;
+    }
+    return pg_rows_count(rows) == 0 ? STORE_OK : take_row(rows, user_r, why_r);
+}
+
+enum store_result store_find_user(struct pg *pg, const struct pg_query *query, const char *username,
+    const struct address *client, struct deadline deadline, struct user *user_r, const char **why_r)
+{
+    const char *const values[] = {username, client->text[0] == '\0' ? NULL : client->text};
+    struct pg_rows *rows = NULL;
+    enum store_result result = STORE_UNAVAILABLE;
+
+    memset(user_r, 0, sizeof *user_r);
+    user_r->enabled = true;
+    user_r->client_allowed = true;
+    *why_r = "";
+    switch (pg_execute(pg, query, values, deadline, &rows)) {
+    case PG_OK:
+        result = read_rows(rows, user_r, why_r);
+        break;
+    case PG_REFUSED:
+        result = STORE_MISCONFIGURED;
+        *why_r = pg_error(pg);
+        /* A name that the database's encoding has no letters for is nobody's. */
+        if (strcmp(pg_sqlstate(pg), "22P05") == 0)
+            result = STORE_OK;
+        break;
+    case PG_UNAVAILABLE:
+        result = STORE_UNAVAILABLE;
+        *why_r = pg_error(pg);
+        break;
+    }
+    pg_rows_free(rows);
+    return result;
+}
+
+void store_user_free(struct user *user)
+{
+    secret_wipe_string(user->password_hash);
+    secret_wipe_string(user->decoy_hash);
+    free(user->password_hash);
+    free(user->decoy_hash);
+    free(user->user_id);
+    memset(user, 0, sizeof *user);
+}
