@@ -1,0 +1,280 @@
+#!/bin/bash
+# Installs what is missing on a Debian 12 machine, then builds pgsasl and runs every check it has.
+# The checkout stays as it is: all work is done on a copy in a directory of its own, removed unless something failed.
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=contrib/packages.sh
+source "$top/contrib/packages.sh"
+
+# name: what it does
+steps=(
+    'lint: scripts, manual page, format, headers, layering'
+    'gcc: build with gcc, unit tests'
+    'clang: build with clang, unit tests'
+    'sanitizers: build with ASan and UBSan, unit tests'
+    'options: the code and pgsasl.5 name the same options and defaults'
+    'sql: the schema, by pgTAP'
+    'server: real PostgreSQL and Postfix'
+    'server-sanitizers: the same, the module under ASan and UBSan'
+    'valgrind: a small SASL host, no leak over 1,000 logins'
+    'distcheck: the tarball builds, tests, installs and uninstalls'
+)
+
+usage() {
+    cat <<EOF
+usage: contrib/check.sh [--list] [--keep] [STEP...]
+  Runs the steps named, or all. --list names them. --keep leaves the working directory.
+  With CI=true in the environment a test that is skipped for want of a server is a failure.
+EOF
+}
+
+# The copy of the sources, with configure in it.
+prepare_sources() {
+    local file
+    [[ ! -e $work/src/configure ]] || return 0
+    mkdir -p "$work/src"
+    if git -c safe.directory='*' -C "$top" rev-parse --git-dir >/dev/null 2>&1; then
+        git -c safe.directory='*' -C "$top" ls-files -co --exclude-standard -z |
+            while IFS= read -r -d '' file; do
+                [[ ! -e $top/$file ]] || printf '%s\0' "$file"
+            done |
+            tar -C "$top" --null -T - -cf - | tar -C "$work/src" --no-same-owner -xf -
+    else
+        tar -C "$top" -cf - . | tar -C "$work/src" --no-same-owner -xf -
+    fi
+    (cd "$work/src" && autoreconf -fi >"$work/autoreconf.log" 2>&1) || {
+        cat "$work/autoreconf.log"
+        return 1
+    }
+}
+
+# build NAME CONFIGURE-ARGUMENT...: builds the module in $work/NAME, once.
+build() {
+    local name=$1
+    shift
+    [[ ! -e $work/$name/.built ]] || return 0
+    prepare_sources
+    mkdir -p "$work/$name"
+    (
+        cd "$work/$name"
+        "$work/src/configure" --quiet --enable-tests --enable-werror "$@"
+        make -j"$jobs" --no-print-directory
+    )
+    touch "$work/$name/.built"
+}
+
+build_gcc() {
+    build gcc CC=gcc
+}
+
+build_sanitizers() {
+    build sanitizers CC=gcc CFLAGS='-O1 -g' --enable-sanitizers
+}
+
+unit_tests() {
+    make -C "$work/$1" -j"$jobs" --no-print-directory VERBOSE=1 check
+}
+
+# says WHAT COMMAND...: runs a lint; what it prints and its status are the finding.
+lint_failed=0
+lint() {
+    local what=$1
+    shift
+    "$@" || {
+        echo "lint: $what" >&2
+        lint_failed=1
+    }
+}
+
+# only_in PATTERN FILES...: no file of plugin/ but FILES has a line that matches.
+only_in() {
+    local pattern=$1 excluded=() file
+    shift
+    for file; do
+        excluded+=("--exclude=$file")
+    done
+    ! grep -nE "^[[:space:]]*#[[:space:]]*include[[:space:]]+<$pattern" -r plugin --include='*.[ch]' "${excluded[@]}"
+}
+
+headers_stand_alone() {
+    local header
+    for header in plugin/*.h; do
+        gcc -std=gnu11 -Wall -Wextra -Werror -I"$(pg_config --includedir)" -fsyntax-only -x c "$header" || return
+    done
+}
+
+functions_are_short() {
+    awk 'FNR == 1 { start = 0 }
+        /^\{/ { start = FNR }
+        /^\}/ && start { if (FNR - start > 61) { print FILENAME ":" start ": a function of " FNR - start - 1 " lines"; bad = 1 }; start = 0 }
+        END { exit bad }' plugin/*.c
+}
+
+step_lint() {
+    local scripts sources
+    cd "$top"
+    mapfile -t scripts < <(grep -lrE '^#!.*\b(ba)?sh\b|^# shellcheck shell=' .ci contrib tests)
+    lint 'shellcheck' shellcheck -x "${scripts[@]}"
+    if compgen -G 'docs/*.5' >/dev/null; then
+        lint 'manual pages' mandoc -Tlint -Wwarning docs/*.5
+    fi
+    mapfile -t sources < <(find plugin tests -name '*.[ch]')
+    lint 'clang-format' clang-format --dry-run -Werror "${sources[@]}"
+    lint 'each header compiles alone' headers_stand_alone
+    lint 'functions of 60 lines at most' functions_are_short
+    lint 'libpq is for pg*.c' only_in 'libpq-fe\.h>' 'pg*.c'
+    lint 'OpenSSL is for hash*.c, cache.c and secret.c' only_in 'openssl/' 'hash*.c' cache.c secret.c
+    lint 'SASL is for the entry, mechanism, auxprop and code files' only_in 'sasl/' \
+        'entry.[ch]' 'mech.[ch]' 'plain.[ch]' 'login.[ch]' 'auxprop.[ch]' 'saslcode.[ch]'
+    return "$lint_failed"
+}
+
+step_gcc() {
+    build_gcc
+    unit_tests gcc
+}
+
+step_clang() {
+    build clang CC=clang
+    unit_tests clang
+}
+
+step_sanitizers() {
+    build_sanitizers
+    unit_tests sanitizers
+}
+
+step_distcheck() {
+    build_gcc
+    make -C "$work/gcc" -j"$jobs" --no-print-directory distcheck >"$work/distcheck.log" 2>&1 || {
+        tail -n 60 "$work/distcheck.log"
+        return 1
+    }
+    grep 'ready for distribution' "$work/distcheck.log"
+}
+
+step_sql() {
+    if [[ ! -e $top/tests/sql/run.sh ]]; then
+        skip 'tests/sql/run.sh is not there'
+        return
+    fi
+    bash "$top/tests/sql/run.sh"
+}
+
+# server_tests BUILD: the tests find the module by PGSASL_BUILD.
+server_tests() {
+    if ! compgen -G "$top/tests/server/test_*.py" >/dev/null; then
+        skip 'there are no tests in tests/server'
+        return
+    fi
+    (
+        cd "$top"
+        export PGSASL_BUILD=$work/$1 PYTHONDONTWRITEBYTECODE=1
+        /usr/bin/python3 -m pytest -p no:cacheprovider -q -rs tests/server | tee "$work/server-$1.log"
+    )
+    if [[ ${CI-} == true ]] && grep -q '^SKIPPED' "$work/server-$1.log"; then
+        echo 'in CI a skipped test is a failed one' >&2
+        return 1
+    fi
+}
+
+step_server() {
+    build_gcc
+    server_tests gcc
+}
+
+step_server-sanitizers() {
+    build_sanitizers
+    server_tests sanitizers
+}
+
+# skip WHY: ends a step that has nothing to run; in CI that is a failure.
+skip() {
+    echo "skipped: $1"
+    [[ ${CI-} != true ]]
+}
+
+list_steps() {
+    printf '%s\n' "${steps[@]}"
+}
+
+# run_step NAME: runs it with a header and its duration; its status is the step's.
+run_step() {
+    local name=$1 step began=$SECONDS status=0
+    for step in "${steps[@]}"; do
+        [[ ${step%%:*} != "$name" ]] || printf '\n=== %s\n' "$step"
+    done
+    set +e
+    (
+        set -e
+        "step_$name"
+    ) </dev/null
+    status=$?
+    set -e
+    if ((status == 0)); then
+        printf '=== %s: passed, %d s\n' "$name" $((SECONDS - began))
+    else
+        printf '=== %s: FAILED (status %d), %d s\n' "$name" "$status" $((SECONDS - began))
+    fi
+    return "$status"
+}
+
+clean_up() {
+    if [[ $keep == yes || $all_passed != yes ]]; then
+        echo "working directory: $work"
+    else
+        rm -rf "$work"
+    fi
+}
+
+main() {
+    local chosen=() step failed=() passed=0
+    for step; do
+        case $step in
+        --list)
+            list_steps
+            return
+            ;;
+        --keep) keep=yes ;;
+        -h | --help)
+            usage
+            return
+            ;;
+        *)
+            if ! list_steps | grep -q "^$step:"; then
+                echo "check.sh: no step is called $step; --list names them" >&2
+                return 2
+            fi
+            chosen+=("$step")
+            ;;
+        esac
+    done
+    if ((${#chosen[@]} == 0)); then
+        mapfile -t chosen < <(list_steps | cut -d: -f1)
+    fi
+
+    packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_DEMO[@]}" "${PACKAGES_CHECK[@]}"
+    work=$(mktemp -d "${TMPDIR:-/tmp}/pgsasl-check.XXXXXX")
+    chmod 755 "$work" # the servers' users look into it
+    trap clean_up EXIT
+    for step in "${chosen[@]}"; do
+        if run_step "$step"; then
+            passed=$((passed + 1))
+        else
+            failed+=("$step")
+        fi
+    done
+
+    printf '\n%d steps in %d s: %d passed, %d failed%s\n' "${#chosen[@]}" "$SECONDS" "$passed" "${#failed[@]}" \
+        "${failed[*]:+: ${failed[*]}}"
+    ((${#failed[@]} == 0)) || return 1
+    all_passed=yes
+}
+
+export LC_ALL=C.UTF-8
+jobs=$(nproc)
+keep=no
+all_passed=no
+work=
+main "$@"
