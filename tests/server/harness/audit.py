@@ -1,0 +1,97 @@
+"""What an attempt left behind: rows of pgsasl.auth_failures, lines of the mail log."""
+
+import re
+from dataclasses import dataclass
+
+from .cluster import literal
+from .postfix import LogMark
+
+# DESIGN's line. The host puts its own words before it.
+LINE = re.compile(r'pgsasl: rejected reason=(?P<reason>\w+) username="(?P<username>(?:[^"\\]|\\.)*)" '
+                  r"client=(?P<client>\S*) mechanism=(?P<mechanism>\S+) attempt=(?P<attempt>[0-9a-f-]{36})")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of auth_failures, as far as tests look at it."""
+
+    attempt_id: str
+    username: str
+    user_id: int
+    account_id: int
+    reason: str
+    failed_checks: list
+    mechanism: str
+    client_addr: str
+    client_port: int
+    server_addr: str
+    service: str
+    server_host: str
+    attempts: int
+    detail: str
+
+
+class Audit:
+    """The audit table."""
+
+    COLUMNS = ", ".join(Row.__dataclass_fields__)
+
+    def __init__(self, session):
+        self.session = session
+
+    def now(self):
+        """The database's clock."""
+        return self.session.value("SELECT clock_timestamp() AS now")
+
+    def since(self, moment):
+        """The rows committed after moment, in order."""
+        return self._rows(f"recorded_at > {literal(moment)}")
+
+    def of(self, username):
+        """The rows of one user name."""
+        return self._rows(f"username = {literal(username)}")
+
+    def _rows(self, condition):
+        return [Row(**row) for row in self.session.rows(
+            f"SELECT {self.COLUMNS} FROM pgsasl.auth_failures WHERE {condition} ORDER BY recorded_at, attempt_id")]
+
+
+@dataclass
+class Outcome:
+    """All that is known of one attempt."""
+
+    reply: object
+    rows: list
+    log: LogMark
+
+    @property
+    def row(self):
+        """The one row that there has to be."""
+        assert len(self.rows) == 1, f"{len(self.rows)} rows after {self.reply}: {self.rows}"
+        return self.rows[0]
+
+    def lines(self):
+        """Our lines of the log, complete: Postfix's own line about the failure comes after them."""
+        self.log.wait_for(r"SASL \S+ authentication failed")
+        return self.log.lines("pgsasl: ")
+
+    def line(self):
+        """The one line that there has to be, as a match of LINE."""
+        lines = [line for line in self.lines() if "pgsasl: rejected" in line]
+        assert len(lines) == 1, lines
+        found = LINE.search(lines[0])
+        assert found, f"not as promised: {lines[0]}"
+        return found
+
+
+class Desk:
+    """Runs an attempt and gathers what the client, the audit table and the log say of it."""
+
+    def __init__(self, postfix, audit):
+        self.postfix, self.audit = postfix, audit
+
+    def attempt(self, act, *arguments, **options):
+        """Calls act and reads the audit table at once: the row has to be there when the client hears the answer."""
+        log, moment = LogMark(self.postfix), self.audit.now()
+        reply = act(*arguments, **options)
+        return Outcome(reply, self.audit.since(moment), log)

@@ -1,0 +1,138 @@
+"""PLAIN and LOGIN are ours, whatever stands beside them, and other programs never notice us."""
+
+import pytest
+from answers import ACCEPTED, REJECTED
+from harness.clients import Smtp, plain
+from harness.postfix import STOCK_PLUGINS, Postfix, plugin_dir, sanitizer_of
+from harness.processes import run
+
+EXCHANGES = {
+    "PLAIN, initial response": ("PLAIN", lambda name, password: [plain(name, password)], True),
+    "PLAIN, after an empty challenge": ("PLAIN", lambda name, password: [plain(name, password)], False),
+    "PLAIN, authzid equal to authcid": ("PLAIN", lambda name, password: [plain(name, password, name)], True),
+    "LOGIN, two challenges": ("LOGIN", lambda name, password: [name, password], False),
+    "LOGIN, name as initial response": ("LOGIN", lambda name, password: [name, password], True),
+}
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_right_password(connect, desk, user, exchange):
+    """Accepted, and nothing is left in the audit table."""
+    mechanism, responses, initial = EXCHANGES[exchange]
+    outcome = desk.attempt(connect().authenticate, mechanism, *responses(*user.octets), initial=initial)
+    assert outcome.reply == ACCEPTED
+    assert outcome.rows == []
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_wrong_password(connect, desk, user, exchange):
+    """Rejected, with one row that names the mechanism."""
+    mechanism, responses, initial = EXCHANGES[exchange]
+    outcome = desk.attempt(connect().authenticate, mechanism, *responses(user.octets[0], b"wrong"), initial=initial)
+    assert outcome.reply == REJECTED
+    assert (outcome.row.reason, outcome.row.mechanism, outcome.row.username) == ("wrong_password", mechanism, user.name)
+
+
+def test_login_challenges(connect):
+    """The prompts that old clients wait for."""
+    smtp = connect()
+    assert str(smtp.command(b"AUTH LOGIN")) == "334 VXNlcm5hbWU6"  # Username:
+    assert str(smtp.command(b"bmFtZQ==")) == "334 UGFzc3dvcmQ6"  # Password:
+
+
+def test_offered_once(connect):
+    """With mech_list each name stands once, though the stock mechanisms are loaded too."""
+    assert sorted(connect().mechanisms()) == ["LOGIN", "PLAIN"]
+
+
+def test_second_attempt_on_a_connection(connect, user):
+    """A failure leaves nothing behind that the next attempt of the same session would trip over."""
+    smtp = connect()
+    name, password = user.octets
+    assert smtp.authenticate("LOGIN", name, b"wrong") == REJECTED
+    assert smtp.authenticate("PLAIN", plain(name, b"wrong too")) == REJECTED
+    assert smtp.authenticate("LOGIN", name, password) == ACCEPTED
+
+
+def test_cancelled(connect, desk, user):
+    """The client gives up: Postfix answers, nobody was refused, the next attempt works."""
+    smtp = connect()
+    outcome = desk.attempt(lambda: (smtp.command(b"AUTH LOGIN"), smtp.command(b"bmFtZQ=="), smtp.command(b"*")))
+    assert outcome.reply[-1].code == 501
+    assert outcome.rows == []
+    assert smtp.authenticate("LOGIN", *user.octets) == ACCEPTED
+
+
+# What SASL_PATH names: libsasl reads its directories in order, and each by readdir. A name plays no part, nor may it.
+ORDERS = {
+    "ours first": ["libpgsasl.so", None],
+    "stock first": [None, "libpgsasl.so"],
+    "together, first by name": ["libaaa.so together"],
+    "together, last by name": ["libzzz.so together"],
+}
+
+
+def plugin_path(base, words, library):
+    """The directories for SASL_PATH: stock (None), ours alone, or ours together with the stock ones."""
+    path = []
+    for word in words:
+        name, _, together = (word or "").partition(" ")
+        links = {stock.name: stock for stock in STOCK_PLUGINS.glob("*.so")} if together else {}
+        path.append(plugin_dir(base / name, links | {name: library}) if name else STOCK_PLUGINS)
+    return path
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_ours_wins(workdir, cluster, library, desk, user, order):
+    """A hashed password is accepted, which stock PLAIN and LOGIN cannot do, and a wrong one leaves our row."""
+    base = workdir / order.replace(" ", "-").replace(",", "")
+    path = plugin_path(base, ORDERS[order], library)
+    postfix = Postfix.create(base / "postfix", path, cluster.conninfo(), sanitizer_of(library))
+    service = postfix.add_service("plain")
+    postfix.start()
+    name, password = user.octets
+    try:
+        for mechanism, wrong, right in (("PLAIN", [plain(name, b"wrong")], [plain(name, password)]),
+                                        ("LOGIN", [name, b"wrong"], [name, password])):
+            with Smtp(service) as smtp:
+                outcome = desk.attempt(smtp.authenticate, mechanism, *wrong)
+                assert (outcome.reply, outcome.row.reason) == (REJECTED, "wrong_password")
+                assert smtp.authenticate(mechanism, *right) == ACCEPTED
+    finally:
+        postfix.stop()
+
+
+def test_stranger_in_postfix(connect, desk, user):
+    """Without pgsasl_conninfo the program keeps the stock mechanisms, and we write neither a row nor a line."""
+    smtp = connect("stranger")
+    assert sorted(set(smtp.mechanisms())) == ["LOGIN", "PLAIN"]
+    outcome = desk.attempt(smtp.authenticate, "PLAIN", plain(*user.octets))
+    assert outcome.reply.code == 535  # the stock mechanism looks into sasldb, where nobody is
+    assert outcome.rows == []
+    assert outcome.lines() == []
+
+
+@pytest.mark.parametrize("what", ["-s", "-a"], ids=["server mechanisms", "auxprop plugins"])
+def test_stranger_outside(workdir, library, what):
+    """A program that knows nothing of us lists the same with and without our file, and prints nothing of ours."""
+    with_us = plugin_dir(workdir / f"viewer{what}", {"libpgsasl.so": library})
+    preload = sanitizer_of(library)
+    outputs = []
+    for path in (f"{STOCK_PLUGINS}:{with_us}", STOCK_PLUGINS):
+        environment = {"SASL_PATH": str(path), "ASAN_OPTIONS": "detect_leaks=0"}
+        done = run("saslpluginviewer", what, env=environment | ({"LD_PRELOAD": preload} if preload else {}))
+        outputs.append(done.stdout + done.stderr)
+    assert outputs[0] == outputs[1]
+    assert "pgsasl" not in outputs[0]
+
+
+def test_password_stays_out_of_the_logs(connect, desk, make_user, postfix, cluster):
+    """Neither the right nor a wrong password reaches Postfix's log or PostgreSQL's."""
+    user = make_user("a-right-and-secret-one")
+    wrong = b"a-wrong-and-secret-one"
+    smtp = connect()
+    desk.attempt(smtp.authenticate, "PLAIN", plain(user.octets[0], wrong)).lines()
+    assert smtp.authenticate("PLAIN", plain(*user.octets)) == ACCEPTED
+    for log in (postfix.log_text(), cluster.log_text()):
+        assert user.password not in log
+        assert wrong.decode() not in log
