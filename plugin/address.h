@@ -1,8 +1,8 @@
 /*
  * address.h: the host's "address;port" into text that PostgreSQL's inet takes.
  *
- * Cyrus SASL gives addresses as iplocalport and ipremoteport (sasl_server_new(3)). An IPv4 address mapped into IPv6
- * becomes plain IPv4; a scope (%eth0) is taken off.
+ * Cyrus SASL gives addresses as iplocalport and ipremoteport (sasl_server_new(3)). An IPv4 address
+ * mapped into IPv6 becomes plain IPv4; a scope (%eth0) is taken off.
  */
 #ifndef PGSASL_ADDRESS_H
 #define PGSASL_ADDRESS_H

@@ -1,7 +1,8 @@
 /*
  * log.h: one line an event, through whatever the host gave us for it.
  *
- * Lines begin "pgsasl: " and hold no client byte that text_escape() has not seen, no password and no hash.
+ * Lines begin "pgsasl: " and hold no client byte that text_escape() has not seen, no password and
+ * no hash.
  */
 #ifndef PGSASL_LOG_H
 #define PGSASL_LOG_H

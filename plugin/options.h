@@ -1,8 +1,8 @@
 /*
  * options.h: the pgsasl_ options of the host's SASL configuration file, one table.
  *
- * options.c holds the table (name, type, default, bounds); it drives parsing, defaults and the check that pgsasl.5
- * lists the same.
+ * options.c holds the table (name, type, default, bounds); it drives parsing, defaults and the
+ * check that pgsasl.5 lists the same.
  */
 #ifndef PGSASL_OPTIONS_H
 #define PGSASL_OPTIONS_H
@@ -13,14 +13,14 @@
 #include "log.h"
 
 struct options {
-    char *conninfo;            /* pgsasl_conninfo, or what pgsasl_conninfo_file holds; NULL: not configured */
+    char *conninfo; /* pgsasl_conninfo, or what pgsasl_conninfo_file holds; NULL: not configured */
     char *conninfo_file;
-    char *audit_conninfo;      /* NULL: audit rows go where look-ups go */
+    char *audit_conninfo; /* NULL: audit rows go where look-ups go */
     char *audit_conninfo_file;
     char *user_query;
     char *audit_query;
-    char *spool_file;          /* NULL: none */
-    char *verified_cache;      /* path; NULL: none */
+    char *spool_file;     /* NULL: none */
+    char *verified_cache; /* path; NULL: none */
     long timeout_ms;
     long spool_max_kb;
     long verified_cache_ttl_s;
@@ -29,7 +29,7 @@ struct options {
     bool require_tls;
 };
 
-/* Asks the host for an option by its whole name; NULL where it is not set. The string stays the host's. */
+/* Asks the host for an option by its whole name; NULL where it is not set. The host owns it. */
 struct options_source {
     const char *(*get)(void *context, const char *name);
     void *context;
@@ -38,12 +38,12 @@ struct options_source {
 enum options_result {
     OPTIONS_OK,
     OPTIONS_NOT_CONFIGURED, /* neither pgsasl_conninfo nor pgsasl_conninfo_file: stay silent */
-    OPTIONS_INVALID         /* logged, one line per fault, naming option and file; usable fields hold defaults */
+    OPTIONS_INVALID /* logged, one line a fault, naming option and file; defaults stand in */
 };
 
 /*
- * Reads all options, and the files that hold conninfo strings. Call it in init, while paths can be opened. *options_r is
- * overwritten and must be given to options_free() whatever is returned.
+ * Reads all options, and the files that hold conninfo strings. Call it in init, while paths can be
+ * opened. *options_r is overwritten and must be given to options_free() whatever is returned.
  */
 enum options_result options_read(
     const struct options_source *source, const struct log_sink *log, struct options *options_r);

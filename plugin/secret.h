@@ -12,13 +12,16 @@
 /* Overwrites capacity bytes at secret, whatever the optimiser thinks of it. NULL is tolerated. */
 void secret_wipe(void *secret, size_t capacity);
 
-/* Wipes the string up to its terminating NUL. For strings whose capacity is their length. NULL is tolerated. */
+/* Wipes up to the terminating NUL, for strings whose capacity is their length. NULL is tolerated. */
 void secret_wipe_string(char *secret);
 
 /* Compares n bytes in a time that depends on n alone. */
 bool secret_equal(const void *a, const void *b, size_t n);
 
-/* Fills out with n random bytes from OpenSSL's generator (RAND_bytes(3)). False: out is all zero and must not be used. */
+/*
+ * Fills out with n random bytes from OpenSSL's generator (RAND_bytes(3)). False: out is all zero
+ * and must not be used.
+ */
 bool secret_random(void *out, size_t n);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * verdict.h: what an attempt can come to, in the order in which the checks count.
  *
- * A zeroed verdict is REASON_BACKEND_UNAVAILABLE, a temporary failure: nothing is accepted by forgetting to decide.
+ * A zeroed verdict is REASON_BACKEND_UNAVAILABLE, a temporary failure: nothing is accepted by
+ * forgetting to decide.
  */
 #ifndef PGSASL_VERDICT_H
 #define PGSASL_VERDICT_H
@@ -45,12 +46,15 @@ enum { VERDICT_CHECKS_MAX = 512 }; /* octets that hold any verdict_checks_text()
 const char *reason_name(enum reason reason);
 
 /*
- * The first reason of failed in the order above; REASON_ACCEPTED for the empty set. Where the backend was out and no
- * check before the look-up had failed, that is REASON_BACKEND_UNAVAILABLE.
+ * The first reason of failed in the order above; REASON_ACCEPTED for the empty set. Where the
+ * backend was out and no check before the look-up had failed, that is REASON_BACKEND_UNAVAILABLE.
  */
 enum reason verdict_reason(reason_set failed);
 
-/* Writes failed as a PostgreSQL array literal, "{deleted_user,wrong_password}", in order. cap: VERDICT_CHECKS_MAX. */
+/*
+ * Writes failed as a PostgreSQL array literal, "{deleted_user,wrong_password}", in the order of the
+ * checks (backend_unavailable where the look-up stands). cap: VERDICT_CHECKS_MAX.
+ */
 void verdict_checks_text(reason_set failed, char *out, size_t cap);
 
 #endif
