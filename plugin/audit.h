@@ -1,12 +1,14 @@
 /*
- * audit.h: makes one failed attempt a fact: a committed row, or a synced line of the spool file, or at the very least a
- * complete log line.
+ * audit.h: makes one failed attempt a fact: a committed row, or a synced line of the spool file, or
+ * at the very least a complete log line.
  *
- * An attempt is named by attempt_id and occurred_at, both fixed when it begins, so that writing it twice counts once.
+ * An attempt is named by attempt_id and occurred_at, both fixed when it begins, so that writing it
+ * twice counts once.
  */
 #ifndef PGSASL_AUDIT_H
 #define PGSASL_AUDIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "address.h"
@@ -20,10 +22,10 @@ enum { AUDIT_DETAIL_MAX = 256, AUDIT_USER_ID_MAX = 64, AUDIT_ID_MAX = 37, AUDIT_
 
 /* One row of auth_failures before it is one. Holds no secret. */
 struct failure {
-    char attempt_id[AUDIT_ID_MAX];     /* UUID version 7 (RFC 9562), as text */
-    char occurred_at[AUDIT_TIME_MAX];  /* UTC, "2026-01-31 12:00:00.123456+00" */
-    char username[WIRE_SHOWN_MAX];     /* valid UTF-8 */
-    char user_id[AUDIT_USER_ID_MAX];   /* "" where unknown */
+    char attempt_id[AUDIT_ID_MAX];    /* UUID version 7 (RFC 9562), as text */
+    char occurred_at[AUDIT_TIME_MAX]; /* UTC, "2026-01-31 12:00:00.123456+00" */
+    char username[WIRE_SHOWN_MAX];    /* valid UTF-8 */
+    char user_id[AUDIT_USER_ID_MAX];  /* "" where unknown */
     enum reason reason;
     reason_set failed;
     char mechanism[32];
@@ -31,7 +33,7 @@ struct failure {
     struct address server;
     char service[64];
     char server_host[256];
-    char detail[AUDIT_DETAIL_MAX];     /* "" where there is nothing to add */
+    char detail[AUDIT_DETAIL_MAX]; /* "" where there is nothing to add */
 };
 
 /* Where a failure came to rest. */
@@ -45,14 +47,15 @@ enum audit_result {
 bool audit_name(struct failure *failure_r);
 
 /*
- * Stores *failure, by deadline, whatever happens to the database. Logs the attempt's line. The caller holds the backend
- * (backend_enter()).
+ * Stores *failure, by deadline, whatever happens to the database. Logs the attempt's line. Takes the
+ * backend by itself.
  */
-enum audit_result audit_record(struct backend *backend, const struct failure *failure, struct deadline deadline);
+enum audit_result audit_record(
+    struct backend *backend, const struct failure *failure, struct deadline deadline);
 
 /*
- * Where the spool holds lines and the audit database is well: moves some of them into it. Does nothing in the usual
- * case. The caller holds the backend.
+ * Where the spool holds lines and the audit database is well: moves some of them into it. Does
+ * nothing in the usual case. Takes the backend by itself.
  */
 void audit_drain(struct backend *backend, struct deadline deadline);
 

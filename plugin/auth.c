@@ -1,0 +1,290 @@
+/*
+ * auth.c: looks up, verifies, judges, records.
+ *
+ * The verdict begins as a temporary failure and is accepted in one line of decide() only, when
+ * every check has been made and none has failed. A look-up that fails, whatever the cause, is never
+ * read as "no such user".
+ */
+#include "auth.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "audit.h"
+#include "backend.h"
+#include "hash.h"
+#include "secret.h"
+#include "store.h"
+#include "text.h"
+
+/* One attempt on its way. */
+struct course {
+    struct backend *backend;
+    const struct attempt *attempt;
+    struct failure failure;
+    struct user user;
+    char decoy[HASH_MAX];
+    reason_set failed;
+    int left_ms;       /* of the time for database work; hashing is not counted */
+    bool database_out; /* the look-up found it so: the audit need not find it again */
+};
+
+static const reason_set standing_reason[] = {
+    [STANDING_GOOD] = 0,
+    [STANDING_PAST_DUE] = REASON_BIT(REASON_ACCOUNT_PAST_DUE),
+    [STANDING_SUSPENDED] = REASON_BIT(REASON_ACCOUNT_SUSPENDED),
+    [STANDING_CLOSED] = REASON_BIT(REASON_ACCOUNT_CLOSED),
+    [STANDING_UNKNOWN] = REASON_BIT(REASON_BACKEND_UNAVAILABLE),
+};
+
+static void fail(struct course *course, enum reason reason, const char *detail)
+{
+    course->failed |= REASON_BIT(reason);
+    if (detail != NULL && course->failure.detail[0] == '\0')
+        snprintf(course->failure.detail, sizeof course->failure.detail, "%s", detail);
+}
+
+static void describe(struct course *course)
+{
+    const struct attempt *attempt = course->attempt;
+    struct failure *failure = &course->failure;
+
+    snprintf(failure->username, sizeof failure->username, "%s", attempt->credentials->shown);
+    snprintf(failure->mechanism, sizeof failure->mechanism, "%s", attempt->mechanism);
+    snprintf(failure->service, sizeof failure->service, "%s",
+        attempt->service == NULL ? "" : attempt->service);
+    snprintf(failure->server_host, sizeof failure->server_host, "%s",
+        attempt->server_host == NULL ? "" : attempt->server_host);
+    failure->client = attempt->client;
+    failure->server = attempt->server;
+}
+
+/* What needs no database. */
+static void check_message(struct course *course)
+{
+    const struct attempt *attempt = course->attempt;
+    const struct credentials *credentials = attempt->credentials;
+
+    if (attempt->fault != NULL)
+        fail(course, REASON_MALFORMED_RESPONSE, attempt->fault);
+    if (credentials->authzid_len > 0 &&
+        (credentials->authzid_len != credentials->authcid_len ||
+            memcmp(credentials->authzid, credentials->authcid, credentials->authcid_len) != 0))
+        fail(course, REASON_AUTHZID_MISMATCH, NULL);
+    if (course->backend->options.require_tls && !attempt->encrypted)
+        fail(course, REASON_TLS_REQUIRED, NULL);
+}
+
+/* Leaves in course->decoy what an absent user's password is verified against. */
+static void choose_decoy(struct course *course)
+{
+    struct backend *backend = course->backend;
+    const struct user *user = &course->user;
+
+    if (user->found && hash_usable(user->password_hash))
+        hash_decoy(user->password_hash, backend->usual_decoy, sizeof backend->usual_decoy);
+    if (hash_usable(user->decoy_hash))
+        snprintf(course->decoy, sizeof course->decoy, "%s", user->decoy_hash);
+    else if (backend->usual_decoy[0] != '\0')
+        snprintf(course->decoy, sizeof course->decoy, "%s", backend->usual_decoy);
+    else
+        hash_decoy(NULL, course->decoy, sizeof course->decoy);
+}
+
+static void note_lookup_failure(struct course *course, enum store_result result, const char *why)
+{
+    fail(course, REASON_BACKEND_UNAVAILABLE, why);
+    log_line(&course->backend->log, LOG_PROBLEM, "%s: %s",
+        result == STORE_MISCONFIGURED ? "the look-up is misconfigured"
+                                      : "the database is unavailable",
+        why);
+    course->database_out = result == STORE_UNAVAILABLE;
+}
+
+/* False when nothing is known of the user; the reason is then noted. */
+static bool look_up(struct course *course, struct deadline deadline)
+{
+    struct backend *backend = course->backend;
+    enum store_result result = STORE_UNAVAILABLE;
+    const char *why = "another thread has the connection";
+
+    if (backend->fault != NULL || backend->lookup == NULL) {
+        fail(course, REASON_BACKEND_UNAVAILABLE, backend->fault);
+        return false;
+    }
+    if (backend_enter(backend, deadline)) {
+        result = store_find_user(backend->lookup, &backend->user_query,
+            course->attempt->credentials->authcid, &course->attempt->client, deadline,
+            &course->user, &why);
+        if (result == STORE_OK)
+            choose_decoy(course);
+        else
+            note_lookup_failure(course, result, why);
+        backend_leave(backend);
+    } else {
+        note_lookup_failure(course, result, why);
+    }
+    return result == STORE_OK;
+}
+
+/* Why there is no such user, refined to what the customer can mend. */
+static enum reason absence(const struct course *course, bool trimmed)
+{
+    const struct credentials *credentials = course->attempt->credentials;
+
+    if (course->user.deleted)
+        return REASON_DELETED_USER;
+    if (memchr(credentials->authcid, '@', credentials->authcid_len) != NULL)
+        return REASON_USERNAME_HAS_AT;
+    return trimmed ? REASON_USERNAME_WHITESPACE : REASON_UNKNOWN_USER;
+}
+
+/*
+ * True for a live user. A name with white space at an end is nobody's, whatever a site's own table
+ * says: hosts strip it, and would take the user for another.
+ */
+static bool check_user(struct course *course)
+{
+    const struct credentials *credentials = course->attempt->credentials;
+    const struct user *user = &course->user;
+    const char *name = credentials->authcid;
+    size_t length = credentials->authcid_len;
+    bool trimmed = text_trim(&name, &length);
+
+    if (user->throttled)
+        fail(course, REASON_THROTTLED, NULL);
+    if (!user->found || trimmed) {
+        fail(course, absence(course, trimmed), NULL);
+        return false;
+    }
+    if (user->user_id != NULL)
+        snprintf(course->failure.user_id, sizeof course->failure.user_id, "%s", user->user_id);
+    course->failed |= standing_reason[user->standing];
+    if (user->standing == STANDING_UNKNOWN)
+        fail(course, REASON_BACKEND_UNAVAILABLE,
+            "account_standing is none of good, past_due, suspended, closed");
+    if (!user->enabled)
+        fail(course, REASON_DISABLED_USER, NULL);
+    if (!user->client_allowed)
+        fail(course, REASON_IP_NOT_AUTHORIZED, NULL);
+    return true;
+}
+
+/* Verifies once, against the user's hash or a decoy, so that the time tells nothing. After a
+ * throttle not at all. */
+static void check_password(struct course *course, bool live)
+{
+    const struct credentials *credentials = course->attempt->credentials;
+    bool usable = live && hash_usable(course->user.password_hash);
+    enum hash_result result;
+
+    if (course->user.throttled)
+        return;
+    result = hash_verify(usable ? course->user.password_hash : course->decoy, credentials->password,
+        credentials->password_len);
+    if (!live)
+        return;
+    if (!usable)
+        fail(course, REASON_UNUSABLE_HASH, NULL);
+    else if (result == HASH_MISMATCH)
+        fail(course, REASON_WRONG_PASSWORD, NULL);
+    else if (result != HASH_MATCH)
+        fail(course, REASON_BACKEND_UNAVAILABLE, "the password hash could not be computed");
+}
+
+/* SCRAM: the password never comes here; what can be checked is that there is a verifier to hand
+ * out. */
+static void check_verifier(struct course *course)
+{
+    const char *hash = course->user.password_hash;
+
+    if (!hash_usable(hash) ||
+        strncmp(hash, AUTH_VERIFIER_PREFIX, strlen(AUTH_VERIFIER_PREFIX)) != 0)
+        fail(course, REASON_UNUSABLE_HASH, "the stored hash is no SCRAM-SHA-256 verifier");
+}
+
+static enum reason decide(struct course *course, bool known, bool live)
+{
+    if (course->failed != 0 || !known || !live)
+        return verdict_reason(
+            course->failed | (course->failed == 0 ? REASON_BIT(REASON_BACKEND_UNAVAILABLE) : 0));
+    return REASON_ACCEPTED;
+}
+
+/* Time spent on hashing is not the database's: the deadline moves by it. */
+static void settle(struct course *course, enum reason reason)
+{
+    struct backend *backend = course->backend;
+    struct deadline deadline = deadline_in(course->left_ms);
+
+    if (reason != REASON_ACCEPTED) {
+        course->failure.reason = reason;
+        course->failure.failed = course->failed;
+        if (course->database_out && backend->spool != NULL && backend->audit == backend->lookup)
+            deadline = deadline_in(0);
+        audit_record(backend, &course->failure, deadline);
+    }
+    if (!course->database_out)
+        audit_drain(backend, deadline);
+    store_user_free(&course->user);
+    secret_wipe(course, sizeof *course);
+}
+
+static void begin(struct course *course, struct backend *backend, const struct attempt *attempt)
+{
+    memset(course, 0, sizeof *course);
+    course->backend = backend;
+    course->attempt = attempt;
+    describe(course);
+    if (!audit_name(&course->failure))
+        fail(course, REASON_BACKEND_UNAVAILABLE, "no random numbers");
+    check_message(course);
+}
+
+enum reason auth_attempt(struct backend *backend, const struct attempt *attempt)
+{
+    struct deadline deadline = deadline_in(backend->options.timeout_ms);
+    struct course course;
+    enum reason reason;
+    bool known = false;
+    bool live = false;
+
+    begin(&course, backend, attempt);
+    if (attempt->fault == NULL)
+        known = look_up(&course, deadline);
+    course.left_ms = deadline_left_ms(deadline);
+    if (known) {
+        live = check_user(&course);
+        check_password(&course, live);
+        if (course.failed == 0 && !attempt->name_taken)
+            fail(&course, REASON_BACKEND_UNAVAILABLE, "the host does not take the user name");
+    }
+    reason = decide(&course, known, live);
+    settle(&course, reason);
+    return reason;
+}
+
+enum reason auth_verifier(
+    struct backend *backend, const struct attempt *attempt, char *verifier_r, size_t cap)
+{
+    struct deadline deadline = deadline_in(backend->options.timeout_ms);
+    struct course course;
+    enum reason reason;
+    bool live = false;
+    bool known;
+
+    verifier_r[0] = '\0';
+    begin(&course, backend, attempt);
+    known = look_up(&course, deadline);
+    course.left_ms = deadline_left_ms(deadline);
+    if (known) {
+        live = check_user(&course);
+        if (live)
+            check_verifier(&course);
+    }
+    reason = decide(&course, known, live);
+    if (reason == REASON_ACCEPTED)
+        snprintf(verifier_r, cap, "%s", course.user.password_hash);
+    settle(&course, reason);
+    return reason;
+}
