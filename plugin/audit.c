@@ -52,8 +52,8 @@ bool audit_name(struct failure *failure_r)
         id[3], id[4], id[5], id[6], id[7], id[8], id[9], id[10], id[11], id[12], id[13], id[14],
         id[15]);
     strftime(failure_r->occurred_at, sizeof failure_r->occurred_at, "%Y-%m-%d %H:%M:%S", &utc);
-    snprintf(failure_r->occurred_at + strlen(failure_r->occurred_at), 11, ".%06ld+00",
-        now.tv_nsec / 1000);
+    snprintf(failure_r->occurred_at + strlen(failure_r->occurred_at), 11, ".%06u+00",
+        (unsigned)(now.tv_nsec / 1000) % 1000000U);
     return true;
 }
 

@@ -12,7 +12,7 @@
 /* Overwrites capacity bytes at secret, whatever the optimiser thinks of it. NULL is tolerated. */
 void secret_wipe(void *secret, size_t capacity);
 
-/* Wipes up to the terminating NUL, for strings whose capacity is their length. NULL is tolerated. */
+/* Wipes up to the terminating NUL: for a string that fills its memory. NULL is tolerated. */
 void secret_wipe_string(char *secret);
 
 /* Compares n bytes in a time that depends on n alone. */
