@@ -1,0 +1,268 @@
+#!/bin/bash
+# Shows pgsasl at work on real servers: builds it, starts a private PostgreSQL and a private Postfix with it, logs in
+# with swaks and curl, makes each failure happen and prints what the client saw beside the row of the audit table.
+# Everything is in one temporary directory and on ports of 127.0.0.1; nothing is left running.
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=contrib/packages.sh
+source "$top/contrib/packages.sh"
+
+usage() {
+    cat <<EOF
+usage: contrib/demo.sh [-v] [--keep]
+       contrib/demo.sh --stop DIRECTORY
+  -v      show every command
+  --keep  leave the servers up, and say how to log in, query and stop them
+  --stop  stop and remove what --keep left in DIRECTORY
+  PGSASL_BUILD=DIRECTORY in the environment: use the module built there and build nothing.
+EOF
+}
+
+# show COMMAND...: runs it, and prints it before where -v asks for that.
+show() {
+    [[ $verbose == no ]] || echo "+ $(printf '%q ' "$@")" >&3
+    "$@"
+}
+
+harness() {
+    PYTHONPATH=$top/tests/server PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m harness "$@"
+}
+
+# Builds in a copy, so that the checkout stays as it is.
+build() {
+    mkdir "$work/build"
+    tar -C "$top" --exclude=./.git -cf - . | tar -C "$work/build" --no-same-owner -xf -
+    (
+        cd "$work/build"
+        show autoreconf -fi
+        show ./configure --quiet
+        show make -s -j"$(nproc)"
+    ) >"$work/build.log" 2>&1 || {
+        cat "$work/build.log"
+        return 1
+    }
+    export PGSASL_BUILD=$work/build
+}
+
+start() {
+    harness up "$work"
+    set -a # psql reads PGHOST and the like from the environment
+    # shellcheck disable=SC1091
+    source "$work/settings"
+    set +a
+}
+
+sql() {
+    show psql -X -q -A -t -v ON_ERROR_STOP=1 -c "$1"
+}
+
+readonly password='right horse battery'
+
+add_users() {
+    sql "SELECT pgsasl.add_account('Good Ltd'), pgsasl.add_account('Late Ltd', 'past_due'),
+                pgsasl.add_account('Bad Ltd', 'suspended'), pgsasl.add_account('Gone Ltd', 'closed')" >/dev/null
+    local user account more
+    while read -r user account more; do
+        sql "SELECT pgsasl.add_user('$user', '$password', account_id$more)
+             FROM pgsasl.accounts WHERE name = '$account Ltd'" >/dev/null
+    done <<-END
+	alice Good
+	bob Good , enabled => false
+	carol Good
+	dave Late
+	erin Bad
+	frank Gone
+	grace Good , allowed_networks => '{192.0.2.0/24}'
+	END
+    sql "DELETE FROM pgsasl.smtp_users WHERE username = 'carol'"
+    sql "INSERT INTO mail_users VALUES ('heidi', '\$6\$', true, 'good')"
+}
+
+# The clients. Each takes MECHANISM USER PASSWORD, sends a message where it may, and prints the whole dialogue.
+via_swaks() {
+    show swaks --server 127.0.0.1 --port "$port_submission" --tls --tls-verify --tls-ca-path "$cafile" \
+        --from app@customer.test --to someone@elsewhere.test \
+        --auth "$1" --auth-user "$2" --auth-password "$3"
+}
+
+via_curl() {
+    show curl --silent --show-error --verbose --url "smtp://127.0.0.1:$port_submission" --ssl-reqd --cacert "$cafile" \
+        --mail-from app@customer.test --mail-rcpt someone@elsewhere.test --upload-file "$work/message" \
+        --login-options "AUTH=$1" --user "$2:$3" "${@:4}"
+}
+
+via_curl_acting_for_root() {
+    via_curl "$@" --sasl-authzid root
+}
+
+# The rarer failures have a service of their own, each with one option changed.
+via_wants_tls() {
+    show swaks --server 127.0.0.1 --port "$port_wants_tls" --quit-after AUTH \
+        --auth "$1" --auth-user "$2" --auth-password "$3"
+}
+
+via_own_table() {
+    show swaks --server 127.0.0.1 --port "$port_own_table" --quit-after AUTH \
+        --auth "$1" --auth-user "$2" --auth-password "$3"
+}
+
+# answer: of a dialogue on stdin, the server's last answer to AUTH, and whether it took a message.
+answer() {
+    awk '{ sub(/\r$/, "") }
+        /^<[^ ]* +(235|454|535) / { sub(/^<[^ ]* +/, ""); auth = $0 }
+        /^<[^ ]* +250 .*queued as/ { sent = ", message accepted" }
+        END { sub(/Error: |Temporary authentication failure: /, "", auth); print auth sent }'
+}
+
+# attempt WHAT CODE REASON CLIENT MECHANISM USER PASSWORD: one line of the table. REASON "-" wants no row.
+attempt() {
+    local what=$1 code=$2 reason=$3 client=$4 since seen row mark=ok
+    shift 4
+    since=$(sql 'SELECT clock_timestamp()')
+    seen=$("via_$client" "$@" 2>&1 | tee -a "$work/dialogues" | answer) || true
+    row=$(sql "SELECT concat_ws(' ', reason, nullif(format('(%s)', array_to_string(failed_checks[2:], ', ')), '()'))
+               FROM pgsasl.auth_failures WHERE recorded_at > '$since'")
+    if [[ $seen != "$code "* || ${row%% *} != "${reason#-}" ]]; then
+        mark="WRONG, wanted $code $reason"
+        failed=1
+    fi
+    line "$what" "$client $1" "$seen" "${row:-(none)}" "$mark"
+}
+
+line() {
+    printf '%-34s %-14s %-48s %-34s %s\n' "$1" "${2/_/ }" "$3" "$4" "$5"
+}
+
+outage() {
+    local seen logged
+    harness database-down "$work"
+    seen=$(via_swaks PLAIN alice "$password" 2>&1 | answer) || true
+    logged=$(grep -o 'pgsasl: rejected reason=backend_unavailable.*' "$mail_log" | tail -n 1) || true
+    harness database-up "$work"
+    if [[ $seen == 454* && -n $logged ]]; then
+        line 'the database is stopped' 'swaks PLAIN' "$seen" '(in the mail log, see below)' ok
+    else
+        line 'the database is stopped' 'swaks PLAIN' "$seen" "$logged" 'WRONG, wanted 454 and a log line'
+        failed=1
+    fi
+    attempt 'and started again' 235 - swaks PLAIN alice "$password"
+    printf '\nThe mail log on the outage:\n  %s\n' "$logged"
+}
+
+tour() {
+    local mechanism long
+    long=$(printf 'x%.0s' {1..1025})
+    line 'what was tried' client 'what the client saw' 'audit row: reason (and also)' ''
+    line ---- ---- ---- ---- ''
+    for mechanism in PLAIN LOGIN; do
+        attempt 'right password' 235 - swaks $mechanism alice "$password"
+        attempt 'right password' 235 - curl $mechanism alice "$password"
+        attempt 'wrong password' 535 wrong_password swaks $mechanism alice wrong
+        attempt 'wrong password' 535 wrong_password curl $mechanism alice wrong
+        attempt 'no such user' 535 unknown_user swaks $mechanism mallory "$password"
+        attempt 'an e-mail address for a name' 535 username_has_at swaks $mechanism alice@customer.test "$password"
+        attempt 'a blank after the name' 535 username_whitespace swaks $mechanism 'alice ' "$password"
+        attempt 'deleted user' 535 deleted_user swaks $mechanism carol "$password"
+        attempt 'disabled user' 535 disabled_user swaks $mechanism bob "$password"
+        attempt 'account past due' 535 account_past_due swaks $mechanism dave "$password"
+        attempt 'account suspended, wrong password' 535 account_suspended swaks $mechanism erin wrong
+        attempt 'account closed' 535 account_closed swaks $mechanism frank "$password"
+        attempt 'not from this address' 535 ip_not_authorized swaks $mechanism grace "$password"
+        attempt 'over-long password' 535 malformed_response swaks $mechanism alice "$long"
+        attempt 'pgsasl_require_tls, and no TLS' 535 tls_required wants_tls $mechanism alice "$password"
+        attempt 'stored hash is cut short' 454 unusable_hash own_table $mechanism heidi "$password"
+    done
+    attempt 'acting for another user' 535 authzid_mismatch curl_acting_for_root PLAIN alice "$password"
+    outage
+}
+
+how_to_go_on() {
+    cat <<EOF
+
+The servers are still up. Log in and send:
+  swaks --server 127.0.0.1 --port $port_submission --tls --from app@customer.test --to someone@elsewhere.test \\
+      --auth PLAIN --auth-user alice --auth-password '$password'
+Query:
+  psql 'postgresql://$PGUSER:$PGPASSWORD@127.0.0.1:$PGPORT/$PGDATABASE' \\
+      -c 'SELECT occurred_at, username, reason, failed_checks, client_addr FROM pgsasl.auth_failures'
+Look:
+  configuration $postfix_config, mail log $mail_log
+Stop:
+  contrib/demo.sh --stop $work
+EOF
+}
+
+# stop DIRECTORY: stops the servers and removes the directory.
+stop() {
+    if [[ ! -d $1/postgresql && ! -d $1/postfix ]]; then
+        echo "demo.sh: $1 is not what --keep left" >&2
+        return 2
+    fi
+    harness down "$1"
+    rm -rf "$1"
+}
+
+clean_up() {
+    harness down "$work" && rm -rf "$work"
+}
+
+main() {
+    while (($#)); do
+        case $1 in
+        -v) verbose=yes ;;
+        --keep) keep=yes ;;
+        --stop)
+            stop "$(realpath "${2:?--stop wants a directory}")"
+            return
+            ;;
+        -h | --help)
+            usage
+            return
+            ;;
+        *)
+            usage >&2
+            return 2
+            ;;
+        esac
+        shift
+    done
+    if ((EUID != 0)); then
+        echo 'demo.sh: run it as root; PostgreSQL and Postfix change to users of their own' >&2
+        return 1
+    fi
+    [[ $verbose == no ]] || export PGSASL_SHOW_COMMANDS=yes
+
+    packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_DEMO[@]}"
+    work=$(mktemp -d "${TMPDIR:-/tmp}/pgsasl-demo.XXXXXX")
+    trap clean_up EXIT
+    printf 'From: app@customer.test\r\nTo: someone@elsewhere.test\r\nSubject: a demo\r\n\r\nIt works.\r\n' >"$work/message"
+    if [[ -z ${PGSASL_BUILD-} ]]; then
+        echo 'building ...'
+        build
+    fi
+    echo 'starting PostgreSQL and Postfix ...'
+    start
+    add_users
+    echo
+    tour
+    if [[ $keep == yes ]]; then
+        trap - EXIT
+        how_to_go_on
+    fi
+    if ((failed)); then
+        printf '\nSomething was not as it should be.\n'
+        return 1
+    fi
+    printf '\nEverything was as it should be.\n'
+}
+
+export LC_ALL=C.UTF-8
+verbose=no
+keep=no
+failed=0
+work=
+# What "harness up" settles.
+port_submission='' port_wants_tls='' port_own_table='' cafile='' mail_log='' postfix_config=''
+exec 3>&1 # where -v shows commands, also those whose output is read by others
+main "$@"

@@ -1,0 +1,117 @@
+"""Options: tables of a site's own, and wrong values, which are one clear line and never a 535."""
+
+import uuid
+
+import pytest
+from answers import ACCEPTED, LATER, NOT_AUTHORIZED, REJECTED
+from conftest import PASSWORD, cheap_hash
+from harness.clients import Smtp, plain
+from harness.cluster import literal
+from harness.postfix import LogMark
+
+
+@pytest.fixture(name="own_user")
+def fixture_own_user(db):
+    """Adds a row to the site's own table and returns its name."""
+    def own_user(enabled=True, standing="good", stored=cheap_hash(PASSWORD)):
+        name = f"own-{uuid.uuid4().hex[:8]}"
+        db.sql("INSERT INTO mail_users VALUES "
+               f"({literal(name)}, {literal(stored)}, {literal(enabled)}, {literal(standing)})")
+        return name
+
+    return own_user
+
+
+@pytest.mark.parametrize("service_name", ["plain", "inline", "unprepared"])
+def test_ways_to_connect(connect, desk, user, service_name):
+    """The connection string from a root-only file or in place; with and without prepared statements."""
+    smtp = connect(service_name)
+    outcome = desk.attempt(smtp.authenticate, "PLAIN", plain(user.octets[0], b"wrong"))
+    assert (outcome.reply, outcome.row.reason) == (REJECTED, "wrong_password")
+    assert smtp.authenticate("PLAIN", plain(*user.octets)) == ACCEPTED
+
+
+OWN_TABLE = {
+    "good": ({}, PASSWORD, ACCEPTED, None),
+    "wrong password": ({}, "wrong", REJECTED, "wrong_password"),
+    "disabled": ({"enabled": False}, PASSWORD, REJECTED, "disabled_user"),
+    "enabled is NULL": ({"enabled": None}, PASSWORD, REJECTED, "disabled_user"),
+    "suspended": ({"standing": "suspended"}, PASSWORD, REJECTED, "account_suspended"),
+    "past due": ({"standing": "past_due"}, PASSWORD, REJECTED, "account_past_due"),
+    "closed": ({"standing": "closed"}, PASSWORD, REJECTED, "account_closed"),
+    "no hash": ({"stored": None}, PASSWORD, LATER, "unusable_hash"),
+}
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("name", OWN_TABLE)
+def test_own_table(connect, desk, own_user, name, mechanism):
+    """DESIGN's query over a table with only password_hash, enabled and account_standing."""
+    columns, password, reply, reason = OWN_TABLE[name]
+    username = own_user(**columns).encode()
+    message = [plain(username, password.encode())] if mechanism == "PLAIN" else [username, password.encode()]
+    outcome = desk.attempt(connect("own-table").authenticate, mechanism, *message)
+    assert (outcome.reply, [row.reason for row in outcome.rows]) == (reply, [reason] if reason else [])
+
+
+def test_own_table_unknown(connect, desk):
+    """No row is no user."""
+    outcome = desk.attempt(connect("own-table").authenticate, "PLAIN", plain(b"nobody", b"pw"))
+    assert (outcome.reply, outcome.row.reason) == (REJECTED, "unknown_user")
+
+
+def test_own_table_odd_standing(connect, own_user):
+    """A standing that is none of the four words is not good standing."""
+    name = own_user(standing="excellent").encode()
+    assert connect("own-table").authenticate("PLAIN", plain(name, PASSWORD.encode())) not in (ACCEPTED, NOT_AUTHORIZED)
+
+
+def test_no_hash_column(connect, desk, own_user):
+    """The operator's mistake: 454, a row, and a line that names the column."""
+    outcome = desk.attempt(connect("no-hash-column").authenticate, "PLAIN",
+                           plain(own_user().encode(), PASSWORD.encode()))
+    assert (outcome.reply, outcome.row.reason) == (LATER, "backend_unavailable")
+    assert len([line for line in outcome.lines() if "password_hash" in line and "pgsasl_user_query" in line]) == 1
+
+
+# service: what its configuration has wrong; what the line has to name beside the file
+WRONG = {"wrong-value": ["pgsasl_timeout_ms"], "wrong-file": ["pgsasl_conninfo_file", "config/sasl/nowhere"]}
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("service_name", WRONG)
+def test_wrong_option(connect, user, service_name, mechanism):
+    """PLAIN and LOGIN are still offered, and answer 454 to right and wrong passwords."""
+    smtp = connect(service_name)
+    assert sorted(smtp.mechanisms()) == ["LOGIN", "PLAIN"]
+    for password in (user.octets[1], b"wrong"):
+        message = [plain(user.octets[0], password)] if mechanism == "PLAIN" else [user.octets[0], password]
+        assert smtp.authenticate(mechanism, *message) == LATER
+
+
+@pytest.mark.parametrize("service_name", WRONG)
+def test_wrong_option_is_logged_once(postfix, service_name):
+    """One line a process, when it starts, that names the option and the file."""
+    name = f"{service_name}-alone"
+    text = (postfix.config / f"sasl/{service_name}.conf").read_text(encoding="utf-8")
+    log = LogMark(postfix)
+    service = postfix.add_service(name, text, processes=1, syslog_name=name)
+    with Smtp(service) as smtp:
+        for _ in range(2):
+            assert smtp.authenticate("PLAIN", plain(b"anybody", b"pw")) == LATER
+    log.wait_for(rf"{name}/smtpd.*disconnect from .* auth=0/2")
+    lines = [line for line in log.lines(rf"{name}/smtpd.*pgsasl: ") if "rejected" not in line]
+    assert len(lines) == 1, lines
+    for word in WRONG[service_name]:
+        assert word in lines[0]
+
+
+def test_one_look_up_an_attempt(connect, db, user):
+    """canon_user's auxprop look-ups are answered from what PLAIN and LOGIN have fetched: one query, right or wrong."""
+    db.sql(f"INSERT INTO bare VALUES ({literal(user.name)}, {literal(cheap_hash(user.password))})")
+    name, password = user.octets
+    for mechanism, message in (("PLAIN", [plain(name, password)]), ("LOGIN", [name, password]),
+                               ("PLAIN", [plain(name, b"wrong")]), ("LOGIN", [name, b"wrong"])):
+        db.sql("DELETE FROM looked_up")
+        connect("counted").authenticate(mechanism, *message)
+        assert db.value("SELECT count(*) FROM looked_up") == 1, (mechanism, message)

@@ -1,0 +1,114 @@
+"""The database goes away and comes back: 454 meanwhile, nothing to restart after, and rows before answers."""
+
+import contextlib
+
+import pytest
+from answers import ACCEPTED, LATER, REJECTED
+from harness.clients import Smtp, encode, plain
+from harness.cluster import Session
+from harness.postfix import LogMark
+from harness.processes import wait_for
+
+
+@contextlib.contextmanager
+def outage(cluster, db):
+    """The server is down inside the block and up after it."""
+    db.close()
+    cluster.stop("fast")
+    try:
+        yield
+    finally:
+        cluster.start()
+
+
+@pytest.fixture(scope="module", name="single")
+def fixture_single(postfix):
+    """A service of one process, so that each connection meets the same one."""
+    return postfix.add_service("single", processes=1)
+
+
+def message(mechanism, name, password):
+    """The responses of either mechanism."""
+    return [plain(name, password)] if mechanism == "PLAIN" else [name, password]
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("warm", [True, False], ids=["connection kept before", "never connected"])
+def test_stopped(postfix, cluster, db, user, mechanism, warm):
+    """454 and a line of the log while it is down; after it is back the first AUTH of the same process succeeds."""
+    service = postfix.add_service(f"single-{mechanism}-{warm}", processes=1)
+    name, password = user.octets
+    if warm:
+        with Smtp(service) as smtp:
+            assert smtp.authenticate(mechanism, *message(mechanism, name, password)) == ACCEPTED
+    log = LogMark(postfix)
+    with Smtp(service) as smtp:
+        with outage(cluster, db):
+            assert smtp.authenticate(mechanism, *message(mechanism, name, password)) == LATER
+            assert smtp.authenticate(mechanism, *message(mechanism, name, b"wrong")) == LATER
+            assert smtp.authenticate(mechanism, *message(mechanism, b"nobody", password)) == LATER
+        assert smtp.authenticate(mechanism, *message(mechanism, name, password)) == ACCEPTED
+    lines = log.wait_for(rf'pgsasl: rejected reason=backend_unavailable username="{name.decode()}"', count=2)
+    assert len(lines) == 2
+    assert len(log.lines(r"smtpd\[\d+\]: connect from")) == 1
+
+
+def test_malformed_needs_no_database(cluster, db, single):
+    """What is wrong whatever the database says stays a 535."""
+    with Smtp(single) as smtp, outage(cluster, db):
+        assert smtp.authenticate("PLAIN", b"no NUL at all").code == 535
+
+
+def test_restarted_between(cluster, db, desk, user, single):
+    """A kept connection that died is replaced inside the attempt: no client notices."""
+    name, password = user.octets
+    for _ in range(2):
+        with Smtp(single) as smtp:
+            outcome = desk.attempt(smtp.authenticate, "PLAIN", plain(name, b"wrong"))
+            assert (outcome.reply, outcome.row.reason) == (REJECTED, "wrong_password")
+            with outage(cluster, db):
+                pass
+            assert smtp.authenticate("PLAIN", plain(name, password)) == ACCEPTED
+        with outage(cluster, db):
+            pass
+
+
+def test_never_there(connect, user, desk):
+    """A database that never answered: 454, soon."""
+    outcome = desk.attempt(connect("no-database").authenticate, "PLAIN", plain(*user.octets))
+    assert outcome.reply == LATER
+    assert outcome.line()["reason"] == "backend_unavailable"
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_row_before_answer(cluster, db, connect, user, mechanism):
+    """While the row cannot be committed the client hears nothing; then both are there."""
+    smtp = connect()
+    name, _ = user.octets
+    with Session(cluster) as holder:
+        holder.sql("BEGIN; LOCK TABLE pgsasl.auth_failures IN ACCESS EXCLUSIVE MODE")
+        if mechanism == "PLAIN":
+            smtp.send(b"AUTH PLAIN " + encode(plain(name, b"wrong")))
+        else:
+            smtp.command(b"AUTH LOGIN")
+            smtp.command(encode(name))
+            smtp.send(encode(b"wrong"))
+        wait_for(lambda: db.value("SELECT count(*) FROM pg_locks WHERE NOT granted"), "the insert to meet the lock")
+        assert smtp.silent(0.3)
+        holder.sql("COMMIT")
+    assert smtp.reply() == REJECTED
+    assert db.value(f"SELECT count(*) FROM pgsasl.auth_failures WHERE username = '{user.name}'") == 1
+
+
+def test_one_connection_a_process(db, postfix, user):
+    """Fifty logins over ten sessions of one smtpd are one backend."""
+    service = postfix.add_service("kept", processes=1)
+    backends = set()
+    for _ in range(10):
+        with Smtp(service) as smtp:
+            for _ in range(4):
+                smtp.authenticate("PLAIN", plain(user.octets[0], b"wrong"))
+            assert smtp.authenticate("PLAIN", plain(*user.octets)) == ACCEPTED
+            backends.add(db.value("""SELECT max(backend_start) AS latest FROM pg_stat_activity
+                                     WHERE usename = 'pgsasl_plugin'"""))
+    assert len(backends) == 1, backends
