@@ -1,0 +1,15 @@
+/*
+ * list_options.c: prints the table of options, "name<TAB>default" a line, for tests/options.sh.
+ */
+#include <stdio.h>
+
+#include "options.h"
+
+int main(void)
+{
+    const struct option_info *info;
+
+    for (size_t i = 0; (info = options_describe(i)) != NULL; i++)
+        printf("%s\t%s\n", info->name, info->fallback);
+    return 0;
+}
