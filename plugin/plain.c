@@ -25,10 +25,18 @@ static int plain_step(void *conn_context, sasl_server_params_t *sparams, const c
     return mech_answer(conn_context, sparams, &credentials, fault, "PLAIN", oparams);
 }
 
+/* libsasl calls it after a failure whether or not it is set. */
+static void plain_dispose(void *conn_context, const sasl_utils_t *utils)
+{
+    (void)conn_context;
+    (void)utils;
+}
+
 const sasl_server_plug_t mech_plain = {
     .mech_name = "PLAIN",
     .security_flags = MECH_SECURITY_FLAGS,
     .features = SASL_FEAT_WANT_CLIENT_FIRST | SASL_FEAT_ALLOWS_PROXY,
     .mech_new = plain_new,
     .mech_step = plain_step,
+    .mech_dispose = plain_dispose,
 };
