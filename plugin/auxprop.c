@@ -11,6 +11,7 @@
 
 #include "hash.h"
 #include "mech.h"
+#include "mech_log.h"
 #include "saslcode.h"
 #include "secret.h"
 
@@ -50,7 +51,9 @@ static int serve(
     attempt.fault = wire_take_name(user, user_len, &credentials);
     attempt.credentials = &credentials;
     attempt.name_taken = true;
+    mech_log_serve(sparams->utils);
     reason = auth_verifier(backend, &attempt, verifier, sizeof verifier);
+    mech_log_serve(NULL);
     result = saslcode_for_auxprop(reason);
     if (reason == REASON_ACCEPTED)
         result = sparams->utils->prop_set(

@@ -13,6 +13,7 @@
 #include "auxprop.h"
 #include "backend.h"
 #include "mech.h"
+#include "mech_log.h"
 
 sasl_server_plug_init_t sasl_server_plug_init __attribute__((visibility("default")));
 sasl_auxprop_init_t sasl_auxprop_plug_init __attribute__((visibility("default")));
@@ -24,18 +25,6 @@ static unsigned users; /* plugs that hold shared */
 static const sasl_utils_t *host;
 static sasl_server_plug_t mechanisms[MECHANISMS];
 static sasl_auxprop_plug_t auxprop;
-
-/* libsasl drops levels above its log_level, which is SASL_LOG_ERR unless configured. */
-static void emit(void *context, enum log_level level, const char *line)
-{
-    (void)context;
-    switch (level) {
-    case LOG_PROBLEM:
-    case LOG_FAILURE:
-        host->log(NULL, SASL_LOG_ERR, "%s", line);
-        break;
-    }
-}
 
 static const char *get_option(void *context, const char *name)
 {
@@ -50,9 +39,10 @@ static const char *get_option(void *context, const char *name)
 static struct backend *hold(const sasl_utils_t *utils)
 {
     const struct options_source source = {get_option, NULL};
-    const struct log_sink log = {emit, NULL};
 
     if (users == 0) {
+        const struct log_sink log = mech_log_sink(utils);
+
         host = utils;
         shared = backend_new(&source, &log);
     }

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "mech_log.h"
 #include "saslcode.h"
 
 static const unsigned canon_flags = SASL_CU_AUTHID | SASL_CU_AUTHZID | SASL_CU_EXTERNALLY_VERIFIED;
@@ -54,11 +55,13 @@ int mech_answer(struct backend *backend, sasl_server_params_t *sparams,
 
     attempt.credentials = credentials;
     attempt.fault = fault;
+    mech_log_serve(sparams->utils);
     inside = true;
     attempt.name_taken = name_host(sparams, credentials, oparams);
     inside = false;
     reason = auth_attempt(backend, &attempt);
     wire_wipe(credentials);
+    mech_log_serve(NULL);
     if (reason == REASON_ACCEPTED) {
         oparams->doneflag = 1;
         oparams->mech_ssf = 0;

@@ -14,7 +14,7 @@
 #include "text.h"
 
 _Static_assert(WIRE_NAME_MAX == 255 && WIRE_PASSWORD_MAX == 1024, "the faults name these figures");
-_Static_assert(WIRE_SHOWN_MAX > 4 * WIRE_NAME_MAX, "a name with every byte escaped must fit");
+_Static_assert(WIRE_SHOWN_MAX > 4 * WIRE_NAME_MAX + 3, "a name all escaped, and dots, must fit");
 
 struct span {
     const char *at;
@@ -178,8 +178,9 @@ static void show_name_with_nul(struct span name, struct credentials *credentials
         if (end)
             seen.len = (size_t)(end - name.at) + 1;
     }
-    used = text_escape(
-        credentials->shown, sizeof(credentials->shown) - (sizeof(dots) - 1), seen.at, seen.len);
+    if (seen.len > WIRE_NAME_MAX)
+        seen.len = WIRE_NAME_MAX;
+    used = text_escape(credentials->shown, sizeof(credentials->shown), seen.at, seen.len);
     if (seen.len < name.len)
         memcpy(credentials->shown + used, dots, sizeof(dots));
 }

@@ -1,0 +1,72 @@
+/*
+ * mech_log.c: passes lines to the host's log callback.
+ *
+ * Lines written while no connection is served go to syslog, as libsasl does it, and once more to
+ * the callback of the first connection. More such lines than fit are dropped from the second way,
+ * never from the first.
+ */
+#include "mech_log.h"
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* What a sink's context points at. */
+struct log_host {
+    const sasl_utils_t *utils;
+};
+
+enum { HELD_LINES = 8, HELD_OCTETS = 512 };
+
+static _Thread_local const sasl_utils_t *serving;
+static pthread_mutex_t held_mutex = PTHREAD_MUTEX_INITIALIZER;
+static char held[HELD_LINES][HELD_OCTETS];
+static int held_count;
+
+/* libsasl drops levels above its log_level, which is SASL_LOG_ERR unless configured. */
+static void write_line(const sasl_utils_t *utils, sasl_conn_t *conn, const char *line)
+{
+    utils->log(conn, SASL_LOG_ERR, "%s", line);
+}
+
+static void hold_line(const char *line)
+{
+    pthread_mutex_lock(&held_mutex);
+    if (held_count < HELD_LINES)
+        snprintf(held[held_count++], HELD_OCTETS, "%s", line);
+    pthread_mutex_unlock(&held_mutex);
+}
+
+static void emit(void *context, enum log_level level, const char *line)
+{
+    const sasl_utils_t *utils = ((const struct log_host *)context)->utils;
+
+    (void)level; /* Postfix shows the operator both alike */
+    if (serving != NULL) {
+        write_line(serving, serving->conn, line);
+        return;
+    }
+    write_line(utils, NULL, line);
+    hold_line(line);
+}
+
+struct log_sink mech_log_sink(const sasl_utils_t *utils)
+{
+    static struct log_host host;
+
+    host.utils = utils;
+    held_count = 0;
+    return (struct log_sink){emit, &host};
+}
+
+void mech_log_serve(const sasl_utils_t *utils)
+{
+    serving = utils;
+    if (utils == NULL || held_count == 0)
+        return;
+    pthread_mutex_lock(&held_mutex);
+    for (int i = 0; i < held_count; i++)
+        write_line(utils, utils->conn, held[i]);
+    held_count = 0;
+    pthread_mutex_unlock(&held_mutex);
+}
