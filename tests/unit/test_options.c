@@ -1,0 +1,457 @@
+/*
+ * test_options.c: the table of options, each value that is taken, and the one line for each that is
+ * not.
+ *
+ * The host is an array of names and values; what would be logged is collected. Files are made in a
+ * directory of the test's own.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "options.h"
+
+#define ROWS(table) (sizeof(table) / sizeof(*(table)))
+#define SECRET "password=s3cret-in-c0nninfo"
+
+struct setting {
+    const char *name, *value;
+};
+
+static char directory[] = "/tmp/test_options.XXXXXX";
+static char path[sizeof(directory) + 16];
+
+static struct {
+    unsigned lines;
+    char last[LOG_LINE_MAX + 1];
+    char all[8 * LOG_LINE_MAX];
+} logged;
+
+static void collect(void *context, enum log_level level, const char *line)
+{
+    (void)context;
+    assert_int_equal(level, LOG_PROBLEM);
+    assert_int_equal(strncmp(line, "pgsasl: ", 8), 0);
+    logged.lines++;
+    snprintf(logged.last, sizeof(logged.last), "%s", line);
+    snprintf(
+        logged.all + strlen(logged.all), sizeof(logged.all) - strlen(logged.all), "%s\n", line);
+}
+
+/* The settings end with one without a name. */
+static const char *get(void *context, const char *name)
+{
+    for (const struct setting *setting = context; setting->name; setting++) {
+        if (strcmp(setting->name, name) == 0)
+            return setting->value;
+    }
+    return NULL;
+}
+
+static enum options_result read_settings(struct setting *settings, struct options *options_r)
+{
+    const struct options_source source = {get, settings};
+    const struct log_sink log = {collect, NULL};
+
+    memset(&logged, 0, sizeof(logged));
+    memset(options_r, 'X', sizeof(*options_r));
+    return options_read(&source, &log, options_r);
+}
+
+/* A conninfo and one more setting. */
+static enum options_result read_one(const char *name, const char *value, struct options *options_r)
+{
+    struct setting settings[] = {{"pgsasl_conninfo", SECRET}, {name, value}, {NULL, NULL}};
+
+    return read_settings(settings, options_r);
+}
+
+static void write_file(const char *bytes, size_t len, mode_t mode)
+{
+    FILE *file;
+
+    (void)unlink(path);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, len, file), len);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+static void the_table_names_the_contract(void **state)
+{
+    static const struct option_info want[] = {
+        {"pgsasl_conninfo", ""},
+        {"pgsasl_conninfo_file", ""},
+        {"pgsasl_audit_conninfo", ""},
+        {"pgsasl_audit_conninfo_file", ""},
+        {"pgsasl_user_query", "SELECT * FROM pgsasl.find_user($1, $2)"},
+        {"pgsasl_audit_query", "SELECT pgsasl.record_failure($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+                               "$10, $11, $12, $13)"},
+        {"pgsasl_timeout_ms", "5000"},
+        {"pgsasl_prepared_statements", "yes"},
+        {"pgsasl_spool_file", ""},
+        {"pgsasl_spool_max_kb", "10240"},
+        {"pgsasl_verified_cache", "none"},
+        {"pgsasl_verified_cache_ttl_s", "600"},
+        {"pgsasl_diagnose", "yes"},
+        {"pgsasl_require_tls", "no"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(want); i++) {
+        assert_non_null(options_describe(i));
+        assert_string_equal(options_describe(i)->name, want[i].name);
+        assert_string_equal(options_describe(i)->fallback, want[i].fallback);
+    }
+    assert_null(options_describe(ROWS(want)));
+    assert_null(options_describe(SIZE_MAX));
+}
+
+static void silent_where_not_configured(void **state)
+{
+    struct setting cases[][3] = {
+        {{NULL, NULL}},
+        {{"pgsasl_conninfo", ""}, {NULL, NULL}},
+        {{"pgsasl_conninfo", " \t"}, {"pgsasl_timeout_ms", "wrong"}, {NULL, NULL}},
+        {{"pgsasl_audit_conninfo", SECRET}, {NULL, NULL}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(cases); i++) {
+        struct options got;
+
+        assert_int_equal(read_settings(cases[i], &got), OPTIONS_NOT_CONFIGURED);
+        assert_int_equal(logged.lines, 0);
+        assert_null(got.conninfo);
+        options_free(&got);
+    }
+}
+
+static void assert_defaults(const struct options *got)
+{
+    assert_string_equal(got->user_query, "SELECT * FROM pgsasl.find_user($1, $2)");
+    assert_non_null(strstr(got->audit_query, "pgsasl.record_failure($1"));
+    assert_null(got->audit_conninfo);
+    assert_null(got->spool_file);
+    assert_null(got->verified_cache);
+    assert_int_equal(got->timeout_ms, 5000);
+    assert_int_equal(got->spool_max_kb, 10240);
+    assert_int_equal(got->verified_cache_ttl_s, 600);
+    assert_true(got->prepared_statements);
+    assert_true(got->diagnose);
+    assert_false(got->require_tls);
+}
+
+static void defaults_stand(void **state)
+{
+    struct options got;
+
+    (void)state;
+    assert_int_equal(read_one("pgsasl_timeout_ms", " ", &got), OPTIONS_OK);
+    assert_int_equal(logged.lines, 0);
+    assert_string_equal(got.conninfo, SECRET);
+    assert_defaults(&got);
+    options_free(&got);
+}
+
+static void strings_and_paths_are_taken_trimmed(void **state)
+{
+    struct setting settings[] = {
+        {"pgsasl_conninfo", "\t host=db dbname='a b' \r"},
+        {"pgsasl_audit_conninfo", "host=primary"},
+        {"pgsasl_user_query", "SELECT 1 "},
+        {"pgsasl_audit_query", " SELECT 2"},
+        {"pgsasl_spool_file", " /var/spool/pgsasl "},
+        {"pgsasl_verified_cache", "/run/cache"},
+        {NULL, NULL},
+    };
+    struct options got;
+
+    (void)state;
+    assert_int_equal(read_settings(settings, &got), OPTIONS_OK);
+    assert_int_equal(logged.lines, 0);
+    assert_string_equal(got.conninfo, "host=db dbname='a b'");
+    assert_string_equal(got.audit_conninfo, "host=primary");
+    assert_string_equal(got.user_query, "SELECT 1");
+    assert_string_equal(got.audit_query, "SELECT 2");
+    assert_string_equal(got.spool_file, "/var/spool/pgsasl");
+    assert_string_equal(got.verified_cache, "/run/cache");
+    options_free(&got);
+    assert_null(got.conninfo);
+    options_free(&got);
+}
+
+static void numbers_within_bounds(void **state)
+{
+    static const struct {
+        const char *name, *value;
+        size_t offset;
+        long want;
+    } cases[] = {
+        {"pgsasl_timeout_ms", "100", offsetof(struct options, timeout_ms), 100},
+        {"pgsasl_timeout_ms", " 60000 ", offsetof(struct options, timeout_ms), 60000},
+        {"pgsasl_timeout_ms", "0000250", offsetof(struct options, timeout_ms), 250},
+        {"pgsasl_spool_max_kb", "64", offsetof(struct options, spool_max_kb), 64},
+        {"pgsasl_spool_max_kb", "1048576", offsetof(struct options, spool_max_kb), 1048576},
+        {"pgsasl_verified_cache_ttl_s", "1", offsetof(struct options, verified_cache_ttl_s), 1},
+        {"pgsasl_verified_cache_ttl_s", "86400", offsetof(struct options, verified_cache_ttl_s),
+            86400},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(cases); i++) {
+        struct options got;
+        long number;
+
+        assert_int_equal(read_one(cases[i].name, cases[i].value, &got), OPTIONS_OK);
+        memcpy(&number, (char *)&got + cases[i].offset, sizeof(number));
+        if (number != cases[i].want || logged.lines > 0)
+            fail_msg("%s %s: %ld", cases[i].name, cases[i].value, number);
+        options_free(&got);
+    }
+}
+
+static void words_for_yes_and_no(void **state)
+{
+    static const struct {
+        const char *word;
+        bool want;
+    } cases[] = {
+        {"yes", true},
+        {"true", true},
+        {"on", true},
+        {"1", true},
+        {"YES", true},
+        {" On ", true},
+        {"no", false},
+        {"false", false},
+        {"off", false},
+        {"0", false},
+        {"No", false},
+        {"FALSE", false},
+    };
+    static const char *const names[] = {
+        "pgsasl_prepared_statements", "pgsasl_diagnose", "pgsasl_require_tls"};
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(cases) * ROWS(names); i++) {
+        const char *name = names[i % ROWS(names)];
+        bool want = cases[i / ROWS(names)].want;
+        struct options got;
+
+        assert_int_equal(read_one(name, cases[i / ROWS(names)].word, &got), OPTIONS_OK);
+        assert_int_equal(logged.lines, 0);
+        assert_int_equal(got.prepared_statements, name == names[0] ? want : true);
+        assert_int_equal(got.diagnose, name == names[1] ? want : true);
+        assert_int_equal(got.require_tls, name == names[2] ? want : false);
+        options_free(&got);
+    }
+}
+
+/* Each is invalid, is one line with the option, the value and what is accepted, and leaves the
+ * default. */
+static void a_bad_value_is_one_clear_line(void **state)
+{
+    static const struct {
+        const char *name, *value, *line;
+    } cases[] = {
+        {"pgsasl_timeout_ms", "5s",
+            "pgsasl: pgsasl_timeout_ms: \"5s\" is not a whole number; accepted: 100 to 60000 "
+            "milliseconds"},
+        {"pgsasl_timeout_ms", "-1", "is not a whole number"},
+        {"pgsasl_timeout_ms", "+500", "is not a whole number"},
+        {"pgsasl_timeout_ms", "1 000", "is not a whole number"},
+        {"pgsasl_timeout_ms", "99", "\"99\" is out of range; accepted: 100 to 60000"},
+        {"pgsasl_timeout_ms", "60001", "\"60001\" is out of range"},
+        {"pgsasl_timeout_ms", "18446744073709551716", "is out of range"},
+        {"pgsasl_spool_max_kb", "63", "accepted: 64 to 1048576 KiB"},
+        {"pgsasl_spool_max_kb", "1048577", "is out of range"},
+        {"pgsasl_verified_cache_ttl_s", "0", "accepted: 1 to 86400 seconds"},
+        {"pgsasl_verified_cache_ttl_s", "86401", "is out of range"},
+        {"pgsasl_diagnose", "maybe",
+            "pgsasl: pgsasl_diagnose: \"maybe\" is neither yes nor no; accepted: yes, true, on, "
+            "1, no, false, off, 0"},
+        {"pgsasl_diagnose", "ye", "is neither yes nor no"},
+        {"pgsasl_require_tls", "yess", "is neither yes nor no"},
+        {"pgsasl_prepared_statements", "2", "is neither yes nor no"},
+        {"pgsasl_spool_file", "spool",
+            "pgsasl: pgsasl_spool_file: \"spool\" is not an absolute path; accepted: an absolute "
+            "path, or none"},
+        {"pgsasl_verified_cache", "./cache", "is not an absolute path"},
+        {"pgsasl_spool_file", "a\"b\nc", "\"a\\\"b\\x0ac\" is not an absolute path"},
+        {"pgsasl_audit_conninfo_file", "none", "is not an absolute path"},
+        {"pgsasl_audit_conninfo_file", "/nonexistent/audit",
+            "pgsasl: pgsasl_audit_conninfo_file: the file \"/nonexistent/audit\" cannot be read: "
+            "No such file or directory"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(cases); i++) {
+        struct options got;
+        enum options_result result = read_one(cases[i].name, cases[i].value, &got);
+
+        if (result != OPTIONS_INVALID || logged.lines != 1 || !strstr(logged.last, cases[i].line) ||
+            !strstr(logged.last, cases[i].name))
+            fail_msg(
+                "%s %s: %u lines, %s", cases[i].name, cases[i].value, logged.lines, logged.last);
+        assert_string_equal(got.conninfo, SECRET);
+        assert_defaults(&got);
+        options_free(&got);
+    }
+}
+
+static void each_fault_is_a_line(void **state)
+{
+    struct setting settings[] = {
+        {"pgsasl_conninfo", SECRET},
+        {"pgsasl_conninfo_file", "/nonexistent/conninfo"},
+        {"pgsasl_audit_conninfo", SECRET " host=audit"},
+        {"pgsasl_audit_conninfo_file", "/nonexistent/audit"},
+        {"pgsasl_timeout_ms", "1"},
+        {"pgsasl_diagnose", "perhaps"},
+        {NULL, NULL},
+    };
+    struct options got;
+
+    (void)state;
+    assert_int_equal(read_settings(settings, &got), OPTIONS_INVALID);
+    assert_int_equal(logged.lines, 4);
+    assert_non_null(strstr(logged.all, "pgsasl_conninfo and pgsasl_conninfo_file are both set"));
+    assert_non_null(
+        strstr(logged.all, "pgsasl_audit_conninfo and pgsasl_audit_conninfo_file are both set"));
+    assert_null(strstr(logged.all, "s3cret"));
+    assert_null(got.conninfo);
+    assert_null(got.audit_conninfo);
+    assert_defaults(&got);
+    options_free(&got);
+}
+
+static void a_conninfo_file(void **state)
+{
+    static char big[64 * 1024 + 1];
+    static const struct {
+        const char *proves;
+        const char *bytes;
+        size_t len;
+        mode_t mode;
+        const char *conninfo; /* NULL: refused */
+        const char *line;
+    } cases[] = {
+        {"root only", SECRET "\n", sizeof(SECRET), 0600, SECRET, NULL},
+        {"readable by Exim's group", SECRET, sizeof(SECRET) - 1, 0640, SECRET, NULL},
+        {"read only", SECRET, sizeof(SECRET) - 1, 0400, SECRET, NULL},
+        {"line ends of another system", SECRET "\r\n\n", sizeof(SECRET) + 2, 0600, SECRET, NULL},
+        {"several lines", "host=a\nuser=b\n", 14, 0600, "host=a\nuser=b", NULL},
+        {"as large as may be", big, sizeof(big) - 1, 0600, big, NULL},
+        {"too large", big, sizeof(big), 0600, NULL, "is larger than 64 KiB"},
+        {"readable by all", SECRET, sizeof(SECRET) - 1, 0604, NULL, "by all users"},
+        {"writable by all", SECRET, sizeof(SECRET) - 1, 0602, NULL, "by all users"},
+        {"writable by its group", SECRET, sizeof(SECRET) - 1, 0660, NULL, "by its group"},
+        {"empty", "", 0, 0600, NULL, "is empty"},
+        {"blank", " \n\t\n", 4, 0600, NULL, "is empty"},
+        {"holds a NUL", SECRET "\0x", sizeof(SECRET) + 1, 0600, NULL, "holds a NUL"},
+    };
+
+    (void)state;
+    memset(big, 'b', sizeof(big));
+    for (size_t i = 0; i < ROWS(cases); i++) {
+        struct setting settings[] = {{"pgsasl_conninfo_file", path}, {NULL, NULL}};
+        size_t want_len = cases[i].conninfo == big ? sizeof(big) - 1
+                          : cases[i].conninfo      ? strlen(cases[i].conninfo)
+                                                   : 0;
+        struct options got;
+        enum options_result result;
+
+        write_file(cases[i].bytes, cases[i].len, cases[i].mode);
+        result = read_settings(settings, &got);
+        if (cases[i].conninfo) {
+            if (result != OPTIONS_OK || logged.lines > 0 || strlen(got.conninfo) != want_len ||
+                memcmp(got.conninfo, cases[i].conninfo, want_len) != 0)
+                fail_msg("%s: %s", cases[i].proves, logged.last);
+        } else if (result != OPTIONS_INVALID || logged.lines != 1 || got.conninfo ||
+                   !strstr(logged.last, cases[i].line) || !strstr(logged.last, path) ||
+                   !strstr(logged.last, "pgsasl_conninfo_file") || strstr(logged.last, "s3cret")) {
+            fail_msg("%s: %s", cases[i].proves, logged.last);
+        }
+        assert_defaults(&got);
+        options_free(&got);
+    }
+}
+
+/* A FIFO that nobody writes must not hold up the host's start; alarm(2) ends the test if it does.
+ */
+static void only_a_regular_file_is_read(void **state)
+{
+    struct setting fifo[] = {{"pgsasl_conninfo_file", path}, {NULL, NULL}};
+    struct setting folder[] = {{"pgsasl_conninfo_file", directory}, {NULL, NULL}};
+    struct options got;
+
+    (void)state;
+    (void)unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(10);
+    assert_int_equal(read_settings(fifo, &got), OPTIONS_INVALID);
+    alarm(0);
+    assert_non_null(strstr(logged.last, "is not a regular file"));
+    options_free(&got);
+    assert_int_equal(read_settings(folder, &got), OPTIONS_INVALID);
+    assert_non_null(strstr(logged.last, "is not a regular file"));
+    options_free(&got);
+}
+
+static void the_audit_file_is_read(void **state)
+{
+    struct options got;
+
+    (void)state;
+    write_file("host=audit\n", 11, 0600);
+    assert_int_equal(read_one("pgsasl_audit_conninfo_file", path, &got), OPTIONS_OK);
+    assert_string_equal(got.conninfo, SECRET);
+    assert_string_equal(got.audit_conninfo, "host=audit");
+    options_free(&got);
+}
+
+static int make_directory(void **state)
+{
+    (void)state;
+    if (!mkdtemp(directory))
+        return -1;
+    snprintf(path, sizeof(path), "%s/conninfo", directory);
+    return 0;
+}
+
+static int remove_directory(void **state)
+{
+    (void)state;
+    (void)unlink(path);
+    return rmdir(directory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_table_names_the_contract),
+        cmocka_unit_test(silent_where_not_configured),
+        cmocka_unit_test(defaults_stand),
+        cmocka_unit_test(strings_and_paths_are_taken_trimmed),
+        cmocka_unit_test(numbers_within_bounds),
+        cmocka_unit_test(words_for_yes_and_no),
+        cmocka_unit_test(a_bad_value_is_one_clear_line),
+        cmocka_unit_test(each_fault_is_a_line),
+        cmocka_unit_test(a_conninfo_file),
+        cmocka_unit_test(only_a_regular_file_is_read),
+        cmocka_unit_test(the_audit_file_is_read),
+    };
+
+    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}

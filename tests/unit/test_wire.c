@@ -1,0 +1,366 @@
+/*
+ * test_wire.c: PLAIN and LOGIN into credentials, and what a faulty message may show.
+ *
+ * Messages are copied to memory of just their size, for the sanitizers. Every password here is
+ * PASSWORD or holds it, so that one search proves that a fault leaves none behind.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text.h"
+#include "wire.h"
+
+#define BYTES(literal) literal, sizeof(literal) - 1
+#define ROWS(table) (sizeof(table) / sizeof(*(table)))
+#define PASSWORD "pA55-wOrd"
+
+static bool holds_password(const struct credentials *credentials)
+{
+    const char *bytes = (const char *)credentials;
+
+    for (size_t i = 0; i + sizeof(PASSWORD) - 1 <= sizeof(*credentials); i++) {
+        if (memcmp(bytes + i, PASSWORD, sizeof(PASSWORD) - 1) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool holds_nothing(const struct credentials *credentials)
+{
+    return !credentials->authzid[0] && credentials->authzid_len == 0 && !credentials->authcid[0] &&
+           credentials->authcid_len == 0 && !credentials->password[0] &&
+           credentials->password_len == 0 && !holds_password(credentials);
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* As the parser gets it from the host: without a NUL after it. */
+static char *exact(const char *bytes, size_t len)
+{
+    char *copy = malloc(len > 0 ? len : 1);
+
+    assert_non_null(copy);
+    memcpy(copy, bytes, len);
+    return copy;
+}
+
+static const char *parse(const char *message, size_t len, struct credentials *credentials_r)
+{
+    char *copy = exact(message, len);
+    const char *fault;
+
+    memset(credentials_r, 'X', sizeof(*credentials_r));
+    fault = wire_parse_plain(copy, len, credentials_r);
+    free(copy);
+    return fault;
+}
+
+static void plain_good(void **state)
+{
+    static const struct {
+        const char *proves;
+        const char *message;
+        size_t len;
+        const char *authzid, *authcid, *password;
+    } cases[] = {
+        {"no authzid", BYTES("\0user\0" PASSWORD), "", "user", PASSWORD},
+        {"an authzid", BYTES("boss\0user\0" PASSWORD), "boss", "user", PASSWORD},
+        {"an octet each", BYTES("z\0u\0p"), "z", "u", "p"},
+        {"UTF-8 in each", BYTES("\xc3\xa4\0\xe2\x82\xac\0\xf0\x9f\x98\x80"), "\xc3\xa4",
+            "\xe2\x82\xac", "\xf0\x9f\x98\x80"},
+        {"blanks stay as sent", BYTES("\0 user \0 " PASSWORD "\t"), "", " user ",
+            " " PASSWORD "\t"},
+        {"line ends and SQL are text", BYTES("\0a\r\nb'; --\0" PASSWORD), "", "a\r\nb'; --",
+            PASSWORD},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(cases); i++) {
+        struct credentials got;
+        const char *fault = parse(cases[i].message, cases[i].len, &got);
+
+        if (fault || got.fault || !same(got.authzid, cases[i].authzid) ||
+            !same(got.authcid, cases[i].authcid) || !same(got.password, cases[i].password) ||
+            !same(got.shown, cases[i].authcid) || got.authzid_len != strlen(got.authzid) ||
+            got.authcid_len != strlen(got.authcid) || got.password_len != strlen(got.password))
+            fail_msg("%s: %s", cases[i].proves, fault ? fault : "wrong fields");
+    }
+}
+
+static void plain_faults(void **state)
+{
+    static const char few[] = "message has fewer than two NULs";
+    static const char many[] = "message has more than two NULs";
+    static const struct {
+        const char *proves;
+        const char *message;
+        size_t len;
+        const char *fault, *shown;
+    } cases[] = {
+        {"an empty message", BYTES(""), few, ""},
+        {"no NUL: it may be the password", BYTES(PASSWORD), few, ""},
+        {"one NUL: the leading one was forgotten", BYTES("user\0" PASSWORD), few, "user"},
+        {"one NUL: the shell ate the other", BYTES("\0userS" PASSWORD), few, ""},
+        {"one NUL: so it did after an authzid", BYTES("user\0userS" PASSWORD), few, "user"},
+        {"a NUL alone", BYTES("\0"), few, ""},
+        {"two NULs alone", BYTES("\0\0"), "user name is empty", ""},
+        {"three NULs", BYTES("\0user\0" PASSWORD "\0"), many, "user"},
+        {"three NULs, with an authzid", BYTES("user\0user\0" PASSWORD "\0"), many, "user"},
+        {"a NUL in the password", BYTES("\0user\0\0" PASSWORD), many, "user"},
+        {"a password in second place, C strings", BYTES("user\0" PASSWORD "\0\0"), many, "user"},
+        {"a password in second place, C string", BYTES("user\0" PASSWORD "\0"), "password is empty",
+            "user"},
+        {"empty name", BYTES("\0\0" PASSWORD), "user name is empty", ""},
+        {"empty name, with an authzid", BYTES("boss\0\0" PASSWORD), "user name is empty", "boss"},
+        {"empty password", BYTES("\0user\0"), "password is empty", "user"},
+        {"name is Latin-1", BYTES("\0m\xfcller\0" PASSWORD), "user name is not UTF-8",
+            "m\\xfcller"},
+        {"name is cut UTF-8", BYTES("\0user\xe2\x82\0" PASSWORD), "user name is not UTF-8",
+            "user\\xe2\\x82"},
+        {"authzid is not UTF-8", BYTES("\xff\0user\0" PASSWORD),
+            "authorization identity is not UTF-8", "user"},
+        {"password is not UTF-8", BYTES("\0user\0" PASSWORD "\xff"), "password is not UTF-8",
+            "user"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(cases); i++) {
+        struct credentials got;
+        const char *fault = parse(cases[i].message, cases[i].len, &got);
+
+        if (!same(fault, cases[i].fault) || !same(got.fault, fault) ||
+            !same(got.shown, cases[i].shown) || !holds_nothing(&got))
+            fail_msg(
+                "%s: \"%s\", shown \"%s\"", cases[i].proves, fault ? fault : "no fault", got.shown);
+    }
+}
+
+static void plain_without_a_message(void **state)
+{
+    struct credentials got;
+
+    (void)state;
+    memset(&got, 'X', sizeof(got));
+    assert_string_equal(wire_parse_plain(NULL, 0, &got), "message has fewer than two NULs");
+    assert_true(holds_nothing(&got));
+    assert_string_equal(got.shown, "");
+}
+
+static void plain_of_900_nuls(void **state)
+{
+    static const char nuls[900];
+    struct credentials got;
+
+    (void)state;
+    assert_string_equal(parse(nuls, sizeof(nuls), &got), "message has more than two NULs");
+    assert_true(holds_nothing(&got));
+    assert_string_equal(got.shown, "");
+}
+
+/* Fields of given lengths, around the limits. */
+static void plain_lengths(void **state)
+{
+    static const struct {
+        const char *proves;
+        size_t authzid, authcid, password;
+        const char *fault;
+    } cases[] = {
+        {"all as long as may be", WIRE_NAME_MAX, WIRE_NAME_MAX, WIRE_PASSWORD_MAX, NULL},
+        {"authzid", WIRE_NAME_MAX + 1, 4, 4, "authorization identity is longer than 255 octets"},
+        {"name", 0, WIRE_NAME_MAX + 1, 4, "user name is longer than 255 octets"},
+        {"password", 0, 4, WIRE_PASSWORD_MAX + 1, "password is longer than 1024 octets"},
+        {"name, by far", 0, 4096, 4, "user name is longer than 255 octets"},
+        {"password, by far", 0, 4, 4096, "password is longer than 1024 octets"},
+    };
+    static char message[3 * 4096 + 2];
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(cases); i++) {
+        size_t len = cases[i].authzid + 1 + cases[i].authcid + 1 + cases[i].password;
+        struct credentials got;
+        const char *fault;
+
+        memset(message, 'z', cases[i].authzid);
+        message[cases[i].authzid] = '\0';
+        memset(message + cases[i].authzid + 1, 'n', cases[i].authcid);
+        message[cases[i].authzid + 1 + cases[i].authcid] = '\0';
+        memset(message + len - cases[i].password, 'p', cases[i].password);
+        fault = parse(message, len, &got);
+        if (!same(fault, cases[i].fault) || (fault && !holds_nothing(&got)) ||
+            strchr(got.shown, 'p') || got.shown[0] != 'n')
+            fail_msg(
+                "%s: %s, shown \"%s\"", cases[i].proves, fault ? fault : "no fault", got.shown);
+        if (!fault)
+            assert_int_equal(strlen(got.password), WIRE_PASSWORD_MAX);
+    }
+}
+
+/* As sent up to the limit, escaped past it; what is long is cut with dots and stays UTF-8. */
+static void shown_is_always_fit_for_a_row(void **state)
+{
+    static const struct {
+        const char *proves;
+        char fill;
+        size_t len;
+        const char *ends;
+        size_t shown;
+    } cases[] = {
+        {"a long ASCII name stays", 'n', WIRE_NAME_MAX, "nnnn", WIRE_NAME_MAX},
+        {"a bad name of full length is escaped whole", '\xff', WIRE_NAME_MAX, "\\xff",
+            4 * WIRE_NAME_MAX},
+        {"4 kB of bad bytes are cut", '\xff', 4096, "\\xff...", WIRE_SHOWN_MAX - 1},
+        {"4 kB of ASCII are cut", 'n', 4096, "n...", WIRE_SHOWN_MAX - 1},
+    };
+    static char name[4096];
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(cases); i++) {
+        struct credentials got = {0};
+        size_t len;
+
+        memset(name, cases[i].fill, cases[i].len);
+        (void)wire_take_name(name, cases[i].len, &got);
+        len = strlen(got.shown);
+        if (len != cases[i].shown || !text_is_utf8(got.shown, len) ||
+            strcmp(got.shown + len - strlen(cases[i].ends), cases[i].ends) != 0)
+            fail_msg("%s: %zu octets, \"%s\"", cases[i].proves, len, got.shown);
+    }
+}
+
+/* What is shown for a name that exactly fills or overflows what an escaped name with a NUL may
+ * take. */
+static void a_long_login_name_with_a_nul_fits(void **state)
+{
+    static char name[4096];
+
+    (void)state;
+    for (size_t at = 200; at < 320; at++) {
+        struct credentials got = {0};
+
+        memset(name, '\xff', sizeof(name));
+        name[at] = '\0';
+        assert_string_equal(wire_take_name(name, sizeof(name), &got), "user name holds a NUL");
+        assert_non_null(memchr(got.shown, '\0', sizeof(got.shown)));
+        assert_int_equal(strspn(strpbrk(got.shown, "."), "."), 3);
+        assert_string_equal(got.shown + strlen(got.shown) - 3, "...");
+    }
+}
+
+static void login(void **state)
+{
+    static const char nul_name[] = "user name holds a NUL";
+    static const struct {
+        const char *proves;
+        const char *name;
+        size_t name_len;
+        const char *password;
+        size_t password_len;
+        const char *name_fault, *fault, *shown;
+    } cases[] = {
+        {"both good", BYTES("user"), BYTES(PASSWORD), NULL, NULL, "user"},
+        {"UTF-8", BYTES("\xc3\xbc"), BYTES("\xc3\xbc"), NULL, NULL, "\xc3\xbc"},
+        {"empty name", BYTES(""), BYTES(PASSWORD), "user name is empty", "user name is empty", ""},
+        {"empty password", BYTES("user"), BYTES(""), NULL, "password is empty", "user"},
+        {"password is not UTF-8", BYTES("user"), BYTES(PASSWORD "\xff"), NULL,
+            "password is not UTF-8", "user"},
+        {"password holds a NUL", BYTES("user"), BYTES(PASSWORD "\0x"), NULL, "password holds a NUL",
+            "user"},
+        {"a bad name counts before a bad password", BYTES("\xff"), BYTES(""),
+            "user name is not UTF-8", "user name is not UTF-8", "\\xff"},
+        {"name holds a NUL", BYTES("us\0er"), BYTES(PASSWORD), nul_name, nul_name, "us\\x00..."},
+        {"name ends in a NUL", BYTES("user\0"), BYTES(PASSWORD), nul_name, nul_name, "user\\x00"},
+        {"name is a NUL", BYTES("\0"), BYTES(PASSWORD), nul_name, nul_name, "\\x00"},
+        {"name begins with a NUL", BYTES("\0user"), BYTES(PASSWORD), nul_name, nul_name,
+            "\\x00..."},
+        {"a PLAIN message for a name", BYTES("\0user\0" PASSWORD), BYTES(PASSWORD), nul_name,
+            nul_name, "\\x00user\\x00..."},
+        {"a PLAIN message without its first NUL", BYTES("user\0" PASSWORD), BYTES(PASSWORD),
+            nul_name, nul_name, "user\\x00..."},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(cases); i++) {
+        struct credentials got = {0};
+        char *name = exact(cases[i].name, cases[i].name_len);
+        char *password = exact(cases[i].password, cases[i].password_len);
+        const char *name_fault = wire_take_name(name, cases[i].name_len, &got);
+        const char *fault = wire_take_password(password, cases[i].password_len, &got);
+
+        if (!same(name_fault, cases[i].name_fault) || !same(fault, cases[i].fault) ||
+            !same(got.fault, fault) || !same(got.shown, cases[i].shown))
+            fail_msg(
+                "%s: %s, shown \"%s\"", cases[i].proves, fault ? fault : "no fault", got.shown);
+        if (fault && !holds_nothing(&got))
+            fail_msg("%s: leaves something behind", cases[i].proves);
+        if (!fault &&
+            (!same(got.authcid, cases[i].name) || !same(got.password, cases[i].password) ||
+                got.authcid_len != cases[i].name_len || got.password_len != cases[i].password_len ||
+                got.authzid_len != 0))
+            fail_msg("%s: wrong fields", cases[i].proves);
+        free(password);
+        free(name);
+    }
+}
+
+static void login_lengths(void **state)
+{
+    static char bytes[4096];
+    static const struct {
+        size_t name, password;
+        const char *fault;
+    } cases[] = {
+        {WIRE_NAME_MAX, WIRE_PASSWORD_MAX, NULL},
+        {WIRE_NAME_MAX + 1, 1, "user name is longer than 255 octets"},
+        {1, WIRE_PASSWORD_MAX + 1, "password is longer than 1024 octets"},
+        {1, sizeof(bytes), "password is longer than 1024 octets"},
+    };
+
+    (void)state;
+    memset(bytes, 'b', sizeof(bytes));
+    for (size_t i = 0; i < ROWS(cases); i++) {
+        struct credentials got = {0};
+
+        (void)wire_take_name(bytes, cases[i].name, &got);
+        if (!same(wire_take_password(bytes, cases[i].password, &got), cases[i].fault))
+            fail_msg("%zu and %zu octets: %s", cases[i].name, cases[i].password,
+                got.fault ? got.fault : "no fault");
+        assert_true(!got.fault || holds_nothing(&got));
+    }
+}
+
+static void login_password_before_any_name(void **state)
+{
+    struct credentials got = {0};
+
+    (void)state;
+    assert_string_equal(wire_take_password(BYTES(PASSWORD), &got), "user name is empty");
+    assert_true(holds_nothing(&got));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plain_good),
+        cmocka_unit_test(plain_faults),
+        cmocka_unit_test(plain_without_a_message),
+        cmocka_unit_test(plain_of_900_nuls),
+        cmocka_unit_test(plain_lengths),
+        cmocka_unit_test(shown_is_always_fit_for_a_row),
+        cmocka_unit_test(a_long_login_name_with_a_nul_fits),
+        cmocka_unit_test(login),
+        cmocka_unit_test(login_lengths),
+        cmocka_unit_test(login_password_before_any_name),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
