@@ -91,13 +91,10 @@ static void choose_decoy(struct course *course)
         hash_decoy(NULL, course->decoy, sizeof course->decoy);
 }
 
+/* The attempt's own log line says why; it needs no other. */
 static void note_lookup_failure(struct course *course, enum store_result result, const char *why)
 {
     fail(course, REASON_BACKEND_UNAVAILABLE, why);
-    log_line(&course->backend->log, LOG_PROBLEM, "%s: %s",
-        result == STORE_MISCONFIGURED ? "the look-up is misconfigured"
-                                      : "the database is unavailable",
-        why);
     course->database_out = result == STORE_UNAVAILABLE;
 }
 
@@ -192,15 +189,19 @@ static void check_password(struct course *course, bool live)
         fail(course, REASON_BACKEND_UNAVAILABLE, "the password hash could not be computed");
 }
 
-/* SCRAM: the password never comes here; what can be checked is that there is a verifier to hand
- * out. */
+/*
+ * SCRAM: the password never comes here; what can be checked is that there is a verifier to hand
+ * out. A good hash of another scheme is no fault of the table: the client hears a refusal, not
+ * "later", and may go on with PLAIN.
+ */
 static void check_verifier(struct course *course)
 {
     const char *hash = course->user.password_hash;
 
-    if (!hash_usable(hash) ||
-        strncmp(hash, AUTH_VERIFIER_PREFIX, strlen(AUTH_VERIFIER_PREFIX)) != 0)
-        fail(course, REASON_UNUSABLE_HASH, "the stored hash is no SCRAM-SHA-256 verifier");
+    if (!hash_usable(hash))
+        fail(course, REASON_UNUSABLE_HASH, NULL);
+    else if (strncmp(hash, AUTH_VERIFIER_PREFIX, strlen(AUTH_VERIFIER_PREFIX)) != 0)
+        fail(course, REASON_WRONG_PASSWORD, "the stored hash is no SCRAM-SHA-256 verifier");
 }
 
 static enum reason decide(struct course *course, bool known, bool live)

@@ -1,21 +1,27 @@
 /*
- * hash.c: finds the scheme of a stored hash by its prefix and lets it verify.
+ * hash.c: finds a stored hash's scheme and lets it do the work.
  *
- * One row a scheme. A hash that no row's check() passes denies every password and costs no work.
- * Never matches by default: each result but the scheme's own match is a denial.
+ * The table below is the whole list of what is accepted; anything else denies every password.
+ * Whatever a scheme finds, a stored hash that its check refuses is never hashed against and so
+ * never matches. OpenSSL's error queue, which the host reads after its own TLS calls, is left as it
+ * was.
  */
 #include "hash.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include <openssl/err.h>
+
 #include "hash_scheme.h"
+#include "secret.h"
 
 static const struct scheme schemes[] = {
+    {"$y$", '.', hash_yescrypt_check, hash_crypt_verify},
+    {"$7$", '.', hash_crypt_scrypt_check, hash_crypt_verify},
     {"$2a$", '.', hash_bcrypt_check, hash_crypt_verify},
     {"$2b$", '.', hash_bcrypt_check, hash_crypt_verify},
     {"$2y$", '.', hash_bcrypt_check, hash_crypt_verify},
-    {"$y$", '.', hash_yescrypt_check, hash_crypt_verify},
-    {"$7$", '.', hash_crypt_scrypt_check, hash_crypt_verify},
     {"$6$", '.', hash_shacrypt_check, hash_crypt_verify},
     {"$5$", '.', hash_shacrypt_check, hash_crypt_verify},
     {"$argon2id$", 'A', hash_argon2_check, hash_argon2_verify},
@@ -24,57 +30,69 @@ static const struct scheme schemes[] = {
     {"SCRAM-SHA-256$", 'A', hash_scram_check, hash_scram_verify},
 };
 
-/* Scheme and cost of the decoy where no other is known: what gen_salt('bf', 10) and most panels
- * make. */
-static const char common_hash[] = "$2b$10$.....................................................";
+/* Against which everybody is verified where the table holds nothing to go by. */
+static const char FALLBACK[] = "$2b$10$......................"    /* salt */
+                               "..............................."; /* digest */
 
-/* The row of a well-formed hash, with the length of its parameters; NULL where it is unusable. */
-static const struct scheme *find(const char *stored, size_t *parameters_r)
+/*
+ * Writes stored in its plain form and finds its scheme. *params_len_r is what check() says. NULL
+ * where stored is unusable. plain_r holds what is to be wiped in either case.
+ */
+static const struct scheme *find(const char *stored, char plain_r[HASH_MAX], size_t *params_len_r)
 {
+    plain_r[0] = '\0';
     if (stored == NULL || strnlen(stored, HASH_MAX) == HASH_MAX)
         return NULL;
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
-        if (strncmp(stored, schemes[i].prefix, strlen(schemes[i].prefix)) == 0) {
-            *parameters_r = schemes[i].check(stored);
-            return *parameters_r > 0 ? &schemes[i] : NULL;
+    if (stored[0] != '{')
+        snprintf(plain_r, HASH_MAX, "%s", stored);
+    else if (!hash_dovecot_plain(stored, plain_r))
+        return NULL;
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        if (strncmp(plain_r, schemes[i].prefix, strlen(schemes[i].prefix)) == 0) {
+            *params_len_r = schemes[i].check(plain_r);
+            return *params_len_r > 0 ? &schemes[i] : NULL;
         }
+    }
     return NULL;
 }
 
 enum hash_result hash_verify(const char *stored, const char *password, size_t password_len)
 {
-    size_t parameters;
-    const struct scheme *scheme = find(stored, &parameters);
+    char plain[HASH_MAX];
+    size_t params_len;
+    const struct scheme *scheme = find(stored, plain, &params_len);
+    enum hash_result result = HASH_UNUSABLE;
 
-    if (scheme == NULL)
-        return HASH_UNUSABLE;
-    return scheme->verify(
-        stored, password == NULL ? "" : password, password == NULL ? 0 : password_len);
+    if (scheme != NULL) {
+        ERR_set_mark();
+        result = scheme->verify(plain, password_len > 0 ? password : "", password_len);
+        ERR_pop_to_mark();
+    }
+    secret_wipe(plain, sizeof(plain));
+    return result;
 }
 
 bool hash_usable(const char *stored)
 {
-    size_t parameters;
+    char plain[HASH_MAX];
+    size_t params_len;
+    bool usable = find(stored, plain, &params_len) != NULL;
 
-    return find(stored, &parameters) != NULL;
+    secret_wipe(plain, sizeof(plain));
+    return usable;
 }
 
 void hash_decoy(const char *like, char *decoy_r, size_t cap)
 {
-    size_t parameters = 0;
-    const struct scheme *scheme = find(like, &parameters);
+    char plain[HASH_MAX];
+    size_t params_len = 0;
+    const struct scheme *scheme = find(like, plain, &params_len);
 
-    if (scheme == NULL) {
-        like = common_hash;
-        scheme = find(like, &parameters);
+    for (char *c = plain + params_len; scheme != NULL && *c != '\0'; c++) {
+        if (strchr("$:=", *c) == NULL)
+            *c = scheme->zero;
     }
-    if (cap < strlen(like) + 1) {
-        if (cap > 0)
-            decoy_r[0] = '\0';
-        return;
-    }
-    memcpy(decoy_r, like, strlen(like) + 1);
-    for (char *at = decoy_r + parameters; *at != '\0'; at++)
-        if (strchr("$:=", *at) == NULL)
-            *at = scheme->zero;
+    if (cap > 0)
+        snprintf(decoy_r, cap, "%s", scheme != NULL ? plain : FALLBACK);
+    secret_wipe(plain, sizeof(plain));
 }

@@ -1,9 +1,11 @@
 /*
- * hash_argon2.c: Argon2id, Argon2i and Argon2d (RFC 9106) in the encoded form of the reference implementation.
+ * hash_argon2.c: Argon2id, Argon2i and Argon2d (RFC 9106) in the encoded form of the reference
+ * implementation.
  *
- * Uses libargon2's argon2_ctx(), never its argon2_verify(): that one starts a thread for each lane that the stored hash
- * names, and the host's process is not ours to start threads in. All lanes are filled by the calling thread, with the
- * same digest. The optional keyid and data fields are refused. Fails with HASH_ERROR when there is no memory.
+ * Uses libargon2's argon2_ctx(), never its argon2_verify(): that one starts a thread for each lane
+ * that the stored hash names, and the host's process is not ours to start threads in. All lanes are
+ * filled by the calling thread, with the same digest. The optional keyid and data fields are
+ * refused. Fails with HASH_ERROR when there is no memory.
  */
 #include "hash_scheme.h"
 
@@ -20,7 +22,8 @@ enum {
     ARGON2_SALT_MAX = 64
 };
 
-_Static_assert((uint64_t)ARGON2_M_KIB_MAX * 1024 == HASH_MEMORY_MAX, "the bound in KiB is that in octets");
+_Static_assert(
+    (uint64_t)ARGON2_M_KIB_MAX * 1024 == HASH_MEMORY_MAX, "the bound in KiB is that in octets");
 
 struct fields {
     argon2_type type;
@@ -60,9 +63,11 @@ static bool scan_costs(const char **at_io, struct fields *fields_io)
 {
     struct fields *f = fields_io;
 
-    return scan_text(at_io, "m=") && scan_number(at_io, ARGON2_MIN_MEMORY, ARGON2_M_KIB_MAX, &f->m_kib) &&
+    return scan_text(at_io, "m=") &&
+           scan_number(at_io, ARGON2_MIN_MEMORY, ARGON2_M_KIB_MAX, &f->m_kib) &&
            scan_text(at_io, ",t=") && scan_number(at_io, ARGON2_MIN_TIME, UINT32_MAX, &f->passes) &&
-           scan_text(at_io, ",p=") && scan_number(at_io, ARGON2_MIN_LANES, ARGON2_MAX_LANES, &f->lanes) &&
+           scan_text(at_io, ",p=") &&
+           scan_number(at_io, ARGON2_MIN_LANES, ARGON2_MAX_LANES, &f->lanes) &&
            scan_text(at_io, "$") && f->m_kib / f->lanes >= 2 * ARGON2_SYNC_POINTS &&
            f->passes <= HASH_TRAFFIC_MAX / 1024 / f->m_kib;
 }
@@ -78,8 +83,10 @@ static bool parse(const char *stored, struct fields *fields_r)
     if (!scan_type(&at, &f->type) || !scan_version(&at, &f->version) || !scan_costs(&at, f))
         return false;
     f->params_len = (size_t)(at - stored);
-    return scan_bytes(&at, SCAN_BASE64_BARE, '$', &f->salt) && f->salt.len >= ARGON2_MIN_SALT_LENGTH &&
-           scan_bytes(&at, SCAN_BASE64_BARE, '\0', &f->digest) && f->digest.len >= ARGON2_DIGEST_MIN;
+    return scan_bytes(&at, SCAN_BASE64_BARE, '$', &f->salt) &&
+           f->salt.len >= ARGON2_MIN_SALT_LENGTH &&
+           scan_bytes(&at, SCAN_BASE64_BARE, '\0', &f->digest) &&
+           f->digest.len >= ARGON2_DIGEST_MIN;
 }
 
 size_t hash_argon2_check(const char *stored)
@@ -115,7 +122,8 @@ enum hash_result hash_argon2_verify(const char *stored, const char *password, si
     context.flags = ARGON2_DEFAULT_FLAGS;
     result = HASH_ERROR;
     if (argon2_ctx(&context, fields.type) == ARGON2_OK)
-        result = secret_equal(made, fields.digest.data, fields.digest.len) ? HASH_MATCH : HASH_MISMATCH;
+        result =
+            secret_equal(made, fields.digest.data, fields.digest.len) ? HASH_MATCH : HASH_MISMATCH;
 out:
     secret_wipe(made, sizeof(made));
     secret_wipe(&fields, sizeof(fields));

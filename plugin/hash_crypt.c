@@ -1,10 +1,12 @@
 /*
- * hash_crypt.c: crypt(5)'s schemes that still hold: bcrypt, SHA-256-crypt and SHA-512-crypt, yescrypt, scrypt.
+ * hash_crypt.c: crypt(5)'s schemes that still hold: bcrypt, SHA-256-crypt and SHA-512-crypt,
+ * yescrypt, scrypt.
  *
- * The checks know each scheme's form and bound its cost, so that libcrypt is never asked about a stored hash that is cut
- * short, is one of its failure tokens ("*0"), or falls back to DES. The work is done by crypt_rn(3), which shares nothing
- * between threads. A password that libcrypt would cut is hashed as far as it goes, for the time it takes, and never
- * matches. Fails with HASH_ERROR when there is no memory or this libcrypt was built without the scheme.
+ * The checks know each scheme's form and bound its cost, so that libcrypt is never asked about a
+ * stored hash that is cut short, is one of its failure tokens ("*0"), or falls back to DES. The
+ * work is done by crypt_rn(3), which shares nothing between threads. A password that libcrypt would
+ * cut is hashed as far as it goes, for the time it takes, and never matches. Fails with HASH_ERROR
+ * when there is no memory or this libcrypt was built without the scheme.
  */
 #include "hash_scheme.h"
 
@@ -47,15 +49,19 @@ size_t hash_bcrypt_check(const char *stored)
 
     for (; *at >= '0' && *at <= '9' && cost < 100; at++)
         cost = cost * 10 + (*at - '0');
-    if (at != stored + strlen("$2a$10") || cost < BCRYPT_COST_MIN || cost > BCRYPT_COST_MAX || !scan_text(&at, "$"))
+    if (at != stored + strlen("$2a$10") || cost < BCRYPT_COST_MIN || cost > BCRYPT_COST_MAX ||
+        !scan_text(&at, "$"))
         return 0;
     salt = at;
-    if (!scan_crypt64(&at, BCRYPT_SALT_LEN + BCRYPT_DIGEST_LEN, BCRYPT_SALT_LEN + BCRYPT_DIGEST_LEN) || *at != '\0')
+    if (!scan_crypt64(
+            &at, BCRYPT_SALT_LEN + BCRYPT_DIGEST_LEN, BCRYPT_SALT_LEN + BCRYPT_DIGEST_LEN) ||
+        *at != '\0')
         return 0;
     return (size_t)(salt - stored);
 }
 
-/* A salt of SHA-crypt is free text; these are the characters that libcrypt takes and that cannot end it. */
+/* A salt of SHA-crypt is free text; these are the characters that libcrypt takes and that cannot
+ * end it. */
 static bool scan_shacrypt_salt(const char **at_io)
 {
     size_t len = 0;
@@ -72,10 +78,12 @@ size_t hash_shacrypt_check(const char *stored)
     uint32_t rounds;
 
     if (scan_text(&at, "rounds=") &&
-        !(scan_number(&at, SHACRYPT_ROUNDS_MIN, SHACRYPT_ROUNDS_MAX, &rounds) && scan_text(&at, "$")))
+        !(scan_number(&at, SHACRYPT_ROUNDS_MIN, SHACRYPT_ROUNDS_MAX, &rounds) &&
+            scan_text(&at, "$")))
         return 0;
     salt = at;
-    if (!scan_shacrypt_salt(&at) || !ends_in_digest(at, stored[1] == '5' ? DIGEST_256_LEN : DIGEST_512_LEN))
+    if (!scan_shacrypt_salt(&at) ||
+        !ends_in_digest(at, stored[1] == '5' ? DIGEST_256_LEN : DIGEST_512_LEN))
         return 0;
     return (size_t)(salt - stored);
 }
@@ -89,8 +97,9 @@ static bool scrypt_affordable(uint32_t n_log2, uint64_t r, uint64_t p)
 }
 
 /*
- * The three characters of parameters that crypt_gensalt(3) writes: flavour 'j', log2 N - 1, r - 1. The format knows more
- * of them, and longer ones; no program writes those, and what is not read here can't be bounded.
+ * The three characters of parameters that crypt_gensalt(3) writes: flavour 'j', log2 N - 1, r - 1.
+ * The format knows more of them, and longer ones; no program writes those, and what is not read
+ * here can't be bounded.
  */
 size_t hash_yescrypt_check(const char *stored)
 {
@@ -108,7 +117,8 @@ size_t hash_yescrypt_check(const char *stored)
     at += 3;
     salt = at;
     /* A salt of 4n + 1 characters decodes to no whole number of octets. */
-    if (!scan_crypt64(&at, 1, SCRYPT_SALT_MAX) || (at - salt) % 4 == 1 || !ends_in_digest(at, DIGEST_256_LEN))
+    if (!scan_crypt64(&at, 1, SCRYPT_SALT_MAX) || (at - salt) % 4 == 1 ||
+        !ends_in_digest(at, DIGEST_256_LEN))
         return 0;
     return (size_t)(salt - stored);
 }
@@ -139,7 +149,8 @@ size_t hash_crypt_scrypt_check(const char *stored)
     if (n_log2 < 0)
         return 0;
     at++;
-    if (!scan_30_bits(&at, &r) || !scan_30_bits(&at, &p) || !scrypt_affordable((uint32_t)n_log2, r, p))
+    if (!scan_30_bits(&at, &r) || !scan_30_bits(&at, &p) ||
+        !scrypt_affordable((uint32_t)n_log2, r, p))
         return 0;
     salt = at;
     if (!scan_crypt64(&at, 1, SCRYPT_SALT_MAX) || !ends_in_digest(at, DIGEST_256_LEN))
@@ -156,8 +167,8 @@ static size_t digest_len(const char *stored)
 }
 
 /*
- * Compares digests only: a bcrypt salt's last character has bits to spare, which libcrypt clears in its answer and other
- * programs leave set.
+ * Compares digests only: a bcrypt salt's last character has bits to spare, which libcrypt clears in
+ * its answer and other programs leave set.
  */
 static enum hash_result compare(const char *stored, const char *made, bool whole)
 {
@@ -165,7 +176,8 @@ static enum hash_result compare(const char *stored, const char *made, bool whole
 
     if (strlen(made) != len)
         return HASH_UNUSABLE;
-    return secret_equal(stored + len - tail, made + len - tail, tail) && whole ? HASH_MATCH : HASH_MISMATCH;
+    return secret_equal(stored + len - tail, made + len - tail, tail) && whole ? HASH_MATCH
+                                                                               : HASH_MISMATCH;
 }
 
 enum hash_result hash_crypt_verify(const char *stored, const char *password, size_t password_len)

@@ -1,8 +1,9 @@
 /*
  * hash_scan.c: reads the fields of a stored hash from left to right, strictly.
  *
- * A stored hash is what an operator or another program put into the table: nothing about it is trusted. Every reader
- * stops at the terminating NUL, takes canonical forms only, and never writes past the caller's buffer.
+ * A stored hash is what an operator or another program put into the table: nothing about it is
+ * trusted. Every reader stops at the terminating NUL, takes canonical forms only, and never writes
+ * past the caller's buffer.
  */
 #include "hash_scan.h"
 
@@ -105,7 +106,8 @@ bool scan_bytes(const char **at_io, enum scan_form form, char end, struct scan_b
             return false;
         bytes_io->data[bytes_io->len++] = (uint8_t)(bits >> held);
     }
-    /* A lone last character holds no octet, and left-over bits that are set would be a second spelling. */
+    /* A lone last character holds no octet, and left-over bits that are set would be a second
+     * spelling. */
     if (held >= width || (bits & ((1u << held) - 1)) != 0)
         return false;
     if (form == SCAN_BASE64 && !scan_padding(at_io, (size_t)(*at_io - start)))

@@ -39,6 +39,12 @@ struct scheme {
     enum hash_result (*verify)(const char *stored, const char *password, size_t password_len);
 };
 
+/*
+ * Writes the plain form of stored, which begins with '{' and is shorter than HASH_MAX. False where
+ * the prefix is none that is accepted; plain_r is wiped by the caller in either case.
+ */
+bool hash_dovecot_plain(const char *stored, char plain_r[HASH_MAX]);
+
 size_t hash_bcrypt_check(const char *stored);
 size_t hash_shacrypt_check(const char *stored);
 size_t hash_yescrypt_check(const char *stored);

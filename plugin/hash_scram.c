@@ -2,11 +2,11 @@
  * hash_scram.c: SCRAM-SHA-256 verifiers (RFC 5803, RFC 7677) in PostgreSQL's form,
  * "SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>".
  *
- * The password is hashed as its octets stand. PostgreSQL normalises non-ASCII passwords by SASLprep (RFC 4013) first, and
- * keeps the octets where that fails; the tables for it are in no library used here. So a non-ASCII password that SASLprep
- * leaves as it is, which composed letters such as U+00E9 are, matches; one that SASLprep changes (a ligature, a
- * decomposed accent, a non-breaking space) does not. ASCII passwords are never changed.
- * Fails with HASH_ERROR when OpenSSL does.
+ * The password is hashed as its octets stand. PostgreSQL normalises non-ASCII passwords by SASLprep
+ * (RFC 4013) first, and keeps the octets where that fails; the tables for it are in no library used
+ * here. So a non-ASCII password that SASLprep leaves as it is, which composed letters such as
+ * U+00E9 are, matches; one that SASLprep changes (a ligature, a decomposed accent, a non-breaking
+ * space) does not. ASCII passwords are never changed. Fails with HASH_ERROR when OpenSSL does.
  */
 #include "hash_scheme.h"
 
@@ -42,8 +42,8 @@ static bool parse(const char *stored, struct fields *fields_r)
     f->salt = (struct scan_bytes){f->salt_data, sizeof(f->salt_data), 0};
     f->stored_key = (struct scan_bytes){f->stored_data, sizeof(f->stored_data), 0};
     f->server_key = (struct scan_bytes){f->server_data, sizeof(f->server_data), 0};
-    if (!scan_text(&at, "SCRAM-SHA-256$") || !scan_number(&at, 1, HASH_ITERATIONS_MAX, &f->iterations) ||
-        !scan_text(&at, ":"))
+    if (!scan_text(&at, "SCRAM-SHA-256$") ||
+        !scan_number(&at, 1, HASH_ITERATIONS_MAX, &f->iterations) || !scan_text(&at, ":"))
         return false;
     f->params_len = (size_t)(at - stored);
     return scan_bytes(&at, SCAN_BASE64, '$', &f->salt) && f->salt.len > 0 &&
@@ -64,15 +64,17 @@ static bool hmac(const uint8_t key[KEY_LEN], const char *text, uint8_t out_r[KEY
 {
     unsigned len = 0;
 
-    return HMAC(EVP_sha256(), key, KEY_LEN, (const unsigned char *)text, strlen(text), out_r, &len) != NULL &&
+    return HMAC(EVP_sha256(), key, KEY_LEN, (const unsigned char *)text, strlen(text), out_r,
+               &len) != NULL &&
            len == KEY_LEN;
 }
 
 /* RFC 5802, section 3. */
-static bool derive(const struct fields *fields, const char *password, int password_len, struct keys *keys_r)
+static bool derive(
+    const struct fields *fields, const char *password, int password_len, struct keys *keys_r)
 {
-    return PKCS5_PBKDF2_HMAC(password, password_len, fields->salt.data, (int)fields->salt.len, (int)fields->iterations,
-               EVP_sha256(), KEY_LEN, keys_r->salted) == 1 &&
+    return PKCS5_PBKDF2_HMAC(password, password_len, fields->salt.data, (int)fields->salt.len,
+               (int)fields->iterations, EVP_sha256(), KEY_LEN, keys_r->salted) == 1 &&
            hmac(keys_r->salted, "Client Key", keys_r->client) &&
            EVP_Digest(keys_r->client, KEY_LEN, keys_r->stored, NULL, EVP_sha256(), NULL) == 1 &&
            hmac(keys_r->salted, "Server Key", keys_r->server);

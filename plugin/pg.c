@@ -21,7 +21,6 @@
 
 #include "pg_hosts.h"
 #include "secret.h"
-#include "text.h"
 
 enum {
     PREPARED_MAX = 4,
@@ -81,13 +80,16 @@ static enum run classify(const char *sqlstate)
     return RUN_REFUSED;
 }
 
-/* Keeps the first line of libpq's or the server's message; it may quote a client's bytes, so it is
- * escaped. */
+/* Keeps the first line of libpq's or the server's message; it may quote a client's bytes, so only
+ * plain ones stay. */
 static void set_error(struct pg *pg, const char *message, const char *sqlstate)
 {
     if (message == NULL || *message == '\0')
         message = "out of memory";
-    text_escape(pg->error, sizeof pg->error, message, strcspn(message, "\n"));
+    snprintf(pg->error, sizeof pg->error, "%.*s", (int)strcspn(message, "\n"), message);
+    for (char *at = pg->error; *at != '\0'; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
     snprintf(pg->sqlstate, sizeof pg->sqlstate, "%s", sqlstate == NULL ? "" : sqlstate);
 }
 
