@@ -3,8 +3,9 @@
  *
  * usage: saslhost CONFIG-DIRECTORY APP COUNT USER PASSWORD
  *
- * Loads the plugins of $SASL_PATH, makes COUNT attempts with PLAIN and COUNT with LOGIN (every tenth LOGIN is left in the
- * middle), and prints how often each SASL code came. Exit status 0 when every finished attempt got the same code.
+ * Loads the plugins of $SASL_PATH, makes COUNT attempts with PLAIN and COUNT with LOGIN (every
+ * tenth LOGIN is left in the middle), and prints how often each SASL code came. Exit status 0 when
+ * every finished attempt got the same code.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,8 @@ static sasl_conn_t *connection(void)
 {
     sasl_conn_t *conn = NULL;
 
-    if (sasl_server_new("smtp", "host.example", NULL, "127.0.0.1;25", "127.0.0.1;40000", NULL, 0, &conn) != SASL_OK)
+    if (sasl_server_new("smtp", "host.example", NULL, "127.0.0.1;25", "127.0.0.1;40000", NULL, 0,
+            &conn) != SASL_OK)
         return NULL;
     return conn;
 }
