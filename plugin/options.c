@@ -335,7 +335,6 @@ static void load(struct reader *reader, const char *name, const char *path, char
     int error = fd < 0 ? errno : 0;
     const char *fault = fd < 0 ? cannot_read : load_from(fd, text_r, &error);
     char shown[SHOWN_MAX];
-    char why[128] = "";
 
     if (fd >= 0)
         (void)close(fd);
@@ -343,10 +342,8 @@ static void load(struct reader *reader, const char *name, const char *path, char
         return;
     reader->invalid = true;
     (void)text_escape(shown, sizeof(shown), path, strlen(path));
-    if (error != 0 && strerror_r(error, why, sizeof(why)) != 0)
-        (void)snprintf(why, sizeof(why), "error %d", error);
     log_line(reader->log, LOG_PROBLEM, "%s: the file \"%s\" %s%s%s", name, shown, fault,
-        error != 0 ? ": " : "", why);
+        error != 0 ? ": " : "", error != 0 ? strerrordesc_np(error) : "");
 }
 
 static void drop(char **string)

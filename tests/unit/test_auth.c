@@ -1,0 +1,250 @@
+/*
+ * test_auth.c: from what the look-up says to the verdict, with doubles of store.c and audit.c.
+ *
+ * The doubles give the user that a row of the table describes and keep the failure that would be
+ * stored.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "audit.h"
+#include "auth.h"
+#include "backend.h"
+#include "secret.h"
+#include "store.h"
+
+/* bcrypt at cost 4 of "correct horse", made by htpasswd -nbB -C 4. */
+static char right_hash[64];
+
+static enum store_result lookup_result;
+static struct user lookup_user;
+static const char *lookup_why = "";
+static struct failure recorded;
+static int records;
+static int drains;
+
+enum store_result store_find_user(struct pg *pg, const struct pg_query *query, const char *username,
+    const struct address *client, struct deadline deadline, struct user *user_r, const char **why_r)
+{
+    (void)pg;
+    (void)query;
+    (void)username;
+    (void)client;
+    (void)deadline;
+    *user_r = lookup_user;
+    *why_r = lookup_why;
+    return lookup_result;
+}
+
+void store_user_free(struct user *user)
+{
+    memset(user, 0, sizeof *user);
+}
+
+bool audit_name(struct failure *failure_r)
+{
+    strcpy(failure_r->attempt_id, "0190b7a4-0000-7000-8000-000000000000");
+    return true;
+}
+
+enum audit_result audit_record(
+    struct backend *backend, const struct failure *failure, struct deadline deadline)
+{
+    (void)backend;
+    (void)deadline;
+    recorded = *failure;
+    records++;
+    return AUDIT_STORED;
+}
+
+void audit_drain(struct backend *backend, struct deadline deadline)
+{
+    (void)backend;
+    (void)deadline;
+    drains++;
+}
+
+#define ALL_CHECKS(a, b) (REASON_BIT(a) | REASON_BIT(b))
+
+static char id[] = "7";
+
+struct row {
+    const char *what;
+    const char *name;
+    const char *password;
+    const char *authzid;
+    const char *fault;
+    struct user user;
+    enum store_result result;
+    bool require_tls;
+    bool name_refused;
+    enum reason reason;
+    reason_set failed; /* 0: just the reason's bit */
+};
+
+#define LIVE                                                                    \
+    .found = true, .user_id = id, .password_hash = right_hash, .enabled = true, \
+    .client_allowed = true
+#define RIGHT .name = "app1", .password = "correct horse", .result = STORE_OK
+#define WRONG .name = "app1", .password = "battery staple", .result = STORE_OK
+
+static const struct row rows[] = {
+    {"right password", RIGHT, .user = {LIVE}, .reason = REASON_ACCEPTED},
+    {"authzid equal to authcid", RIGHT, .authzid = "app1", .user = {LIVE},
+        .reason = REASON_ACCEPTED},
+    {"wrong password", WRONG, .user = {LIVE}, .reason = REASON_WRONG_PASSWORD},
+    {"authzid of another", RIGHT, .authzid = "app2", .user = {LIVE},
+        .reason = REASON_AUTHZID_MISMATCH},
+    {"TLS asked for", RIGHT, .require_tls = true, .user = {LIVE}, .reason = REASON_TLS_REQUIRED},
+    {"no such user", RIGHT, .reason = REASON_UNKNOWN_USER},
+    {"deleted", RIGHT, .user = {.deleted = true}, .reason = REASON_DELETED_USER},
+    {"e-mail address", .name = "app1@example.com", .password = "x", .result = STORE_OK,
+        .reason = REASON_USERNAME_HAS_AT},
+    {"blank behind the name", .name = "app1 ", .password = "x", .result = STORE_OK,
+        .reason = REASON_USERNAME_WHITESPACE},
+    {"blank behind a name that a site's table has", .name = "app1 ", .password = "correct horse",
+        .result = STORE_OK, .user = {LIVE}, .reason = REASON_USERNAME_WHITESPACE},
+    {"closed", RIGHT, .user = {LIVE, .standing = STANDING_CLOSED}, .reason = REASON_ACCOUNT_CLOSED},
+    {"past due", RIGHT, .user = {LIVE, .standing = STANDING_PAST_DUE},
+        .reason = REASON_ACCOUNT_PAST_DUE},
+    {"suspended, password wrong too", WRONG, .user = {LIVE, .standing = STANDING_SUSPENDED},
+        .reason = REASON_ACCOUNT_SUSPENDED,
+        .failed = ALL_CHECKS(REASON_ACCOUNT_SUSPENDED, REASON_WRONG_PASSWORD)},
+    {"standing is no known word", RIGHT, .user = {LIVE, .standing = STANDING_UNKNOWN},
+        .reason = REASON_BACKEND_UNAVAILABLE},
+    {"disabled", RIGHT, .user = {LIVE, .enabled = false}, .reason = REASON_DISABLED_USER},
+    {"empty hash", RIGHT, .user = {LIVE, .password_hash = (char[]){""}},
+        .reason = REASON_UNUSABLE_HASH},
+    {"no hash", RIGHT, .user = {LIVE, .password_hash = NULL}, .reason = REASON_UNUSABLE_HASH},
+    {"address not on the list", RIGHT, .user = {LIVE, .client_allowed = false},
+        .reason = REASON_IP_NOT_AUTHORIZED},
+    {"address not on the list, password wrong", WRONG, .user = {LIVE, .client_allowed = false},
+        .reason = REASON_WRONG_PASSWORD,
+        .failed = ALL_CHECKS(REASON_WRONG_PASSWORD, REASON_IP_NOT_AUTHORIZED)},
+    {"throttled: the right password is not looked at", RIGHT, .user = {LIVE, .throttled = true},
+        .reason = REASON_THROTTLED},
+    {"database out", .name = "app1", .password = "correct horse", .result = STORE_UNAVAILABLE,
+        .reason = REASON_BACKEND_UNAVAILABLE},
+    {"query at fault", .name = "app1", .password = "correct horse", .result = STORE_MISCONFIGURED,
+        .reason = REASON_BACKEND_UNAVAILABLE},
+    {"malformed", RIGHT, .user = {LIVE}, .fault = "is malformed",
+        .reason = REASON_MALFORMED_RESPONSE},
+    {"the host refuses the name", RIGHT, .name_refused = true, .user = {LIVE},
+        .reason = REASON_BACKEND_UNAVAILABLE, .failed = REASON_BIT(REASON_BACKEND_UNAVAILABLE)},
+};
+
+static void put(char *to, size_t *len_r, const char *text)
+{
+    if (text == NULL)
+        return;
+    strcpy(to, text);
+    *len_r = strlen(text);
+}
+
+static void check_row(const struct row *row)
+{
+    static struct backend backend;
+    struct credentials credentials;
+    struct attempt attempt = {
+        .credentials = &credentials, .fault = row->fault, .mechanism = "PLAIN"};
+    enum reason reason;
+
+    memset(&credentials, 0, sizeof credentials);
+    memset(&backend, 0, sizeof backend);
+    pthread_mutex_init(&backend.mutex, NULL);
+    backend.options.timeout_ms = 1000;
+    backend.options.require_tls = row->require_tls;
+    backend.lookup = (struct pg *)&backend; /* never looked into: the store is a double */
+    put(credentials.authcid, &credentials.authcid_len, row->name);
+    put(credentials.password, &credentials.password_len, row->password);
+    put(credentials.authzid, &credentials.authzid_len, row->authzid);
+    strcpy(credentials.shown, row->name);
+    attempt.name_taken = !row->name_refused;
+    lookup_user = row->user;
+    lookup_result = row->result;
+    memset(&recorded, 0, sizeof recorded);
+    records = 0;
+    reason = auth_attempt(&backend, &attempt);
+    if (reason != row->reason)
+        fail_msg("%s: %s, wanted %s", row->what, reason_name(reason), reason_name(row->reason));
+    assert_int_equal(records, reason == REASON_ACCEPTED ? 0 : 1);
+    if (reason == REASON_ACCEPTED)
+        return;
+    assert_int_equal(recorded.reason, row->reason);
+    if (recorded.failed != (row->failed != 0 ? row->failed : REASON_BIT(row->reason)))
+        fail_msg("%s: failed checks %x", row->what, recorded.failed);
+    assert_string_equal(recorded.username, row->name);
+}
+
+static void test_verdicts(void **state)
+{
+    (void)state;
+    strcpy(right_hash, "$2y$04$VHw3P7/ijGPbAUxdVQk2GeRy6Be7aRcqNdHiUu8Xfd40SBVnirwJO");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        check_row(&rows[i]);
+}
+
+static void test_a_zeroed_verdict_is_no_access(void **state)
+{
+    enum reason zero = 0;
+
+    (void)state;
+    assert_int_equal(zero, REASON_BACKEND_UNAVAILABLE);
+    assert_int_not_equal(zero, REASON_ACCEPTED);
+}
+
+static void test_verifier_is_only_for_who_may_log_in(void **state)
+{
+    static char scram[] =
+        "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:"
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    static struct backend backend;
+    const struct {
+        char *hash;
+        bool enabled;
+        enum reason reason;
+    } cases[] = {
+        {scram, true, REASON_ACCEPTED},
+        {scram, false, REASON_DISABLED_USER},
+        {right_hash, true, REASON_WRONG_PASSWORD},
+        {NULL, true, REASON_UNUSABLE_HASH},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct credentials credentials;
+        struct attempt attempt = {
+            .credentials = &credentials, .mechanism = "SCRAM-SHA-256", .name_taken = true};
+        char verifier[HASH_MAX];
+
+        memset(&credentials, 0, sizeof credentials);
+        memset(&backend, 0, sizeof backend);
+        pthread_mutex_init(&backend.mutex, NULL);
+        backend.options.timeout_ms = 1000;
+        backend.lookup = (struct pg *)&backend;
+        put(credentials.authcid, &credentials.authcid_len, "app1");
+        lookup_result = STORE_OK;
+        lookup_user = (struct user){LIVE};
+        lookup_user.password_hash = cases[i].hash;
+        lookup_user.enabled = cases[i].enabled;
+        assert_int_equal(
+            auth_verifier(&backend, &attempt, verifier, sizeof verifier), cases[i].reason);
+        assert_string_equal(verifier, cases[i].reason == REASON_ACCEPTED ? scram : "");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_a_zeroed_verdict_is_no_access),
+        cmocka_unit_test(test_verifier_is_only_for_who_may_log_in),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
