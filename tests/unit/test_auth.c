@@ -87,9 +87,10 @@ struct row {
     reason_set failed; /* 0: just the reason's bit */
 };
 
-#define LIVE                                                                    \
-    .found = true, .user_id = id, .password_hash = right_hash, .enabled = true, \
-    .client_allowed = true
+#define USER(hash, on, allowed)                                             \
+    .found = true, .user_id = id, .password_hash = (hash), .enabled = (on), \
+    .client_allowed = (allowed)
+#define LIVE USER(right_hash, true, true)
 #define RIGHT .name = "app1", .password = "correct horse", .result = STORE_OK
 #define WRONG .name = "app1", .password = "battery staple", .result = STORE_OK
 
@@ -117,13 +118,12 @@ static const struct row rows[] = {
         .failed = ALL_CHECKS(REASON_ACCOUNT_SUSPENDED, REASON_WRONG_PASSWORD)},
     {"standing is no known word", RIGHT, .user = {LIVE, .standing = STANDING_UNKNOWN},
         .reason = REASON_BACKEND_UNAVAILABLE},
-    {"disabled", RIGHT, .user = {LIVE, .enabled = false}, .reason = REASON_DISABLED_USER},
-    {"empty hash", RIGHT, .user = {LIVE, .password_hash = (char[]){""}},
-        .reason = REASON_UNUSABLE_HASH},
-    {"no hash", RIGHT, .user = {LIVE, .password_hash = NULL}, .reason = REASON_UNUSABLE_HASH},
-    {"address not on the list", RIGHT, .user = {LIVE, .client_allowed = false},
+    {"disabled", RIGHT, .user = {USER(right_hash, false, true)}, .reason = REASON_DISABLED_USER},
+    {"empty hash", RIGHT, .user = {USER((char[]){""}, true, true)}, .reason = REASON_UNUSABLE_HASH},
+    {"no hash", RIGHT, .user = {USER(NULL, true, true)}, .reason = REASON_UNUSABLE_HASH},
+    {"address not on the list", RIGHT, .user = {USER(right_hash, true, false)},
         .reason = REASON_IP_NOT_AUTHORIZED},
-    {"address not on the list, password wrong", WRONG, .user = {LIVE, .client_allowed = false},
+    {"address not on the list, password wrong", WRONG, .user = {USER(right_hash, true, false)},
         .reason = REASON_WRONG_PASSWORD,
         .failed = ALL_CHECKS(REASON_WRONG_PASSWORD, REASON_IP_NOT_AUTHORIZED)},
     {"throttled: the right password is not looked at", RIGHT, .user = {LIVE, .throttled = true},
