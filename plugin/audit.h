@@ -47,8 +47,8 @@ enum audit_result {
 bool audit_name(struct failure *failure_r);
 
 /*
- * Stores *failure, by deadline, whatever happens to the database. Logs the attempt's line. Takes the
- * backend by itself.
+ * Stores *failure, by deadline, whatever happens to the database. Logs the attempt's line. Takes
+ * the backend by itself.
  */
 enum audit_result audit_record(
     struct backend *backend, const struct failure *failure, struct deadline deadline);
