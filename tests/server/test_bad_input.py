@@ -32,12 +32,12 @@ CASES = {
     "a format for a name": Case(b"\0{id}%n%s%s%n\0pw", REJECTED, "unknown_user", "{id}%n%s%s%n"),
     "UTF-8 in the name": Case("\0{id}-zoë-日本-🙂\0pw".encode(), REJECTED, "unknown_user", "{id}-zoë-日本-🙂"),
     "UTF-8 in the password": Case("\0{user}\0zoë-日本-🙂".encode(), REJECTED, "wrong_password", "{user}"),
-    "invalid UTF-8 in the name": Case(b"\0{id}\xe9x\0pw", MALFORMED, "malformed_response", "{id}\\xE9x"),
-    "invalid UTF-8 in the name, LOGIN": Case((b"{id}\xe9x", b"pw"), MALFORMED, "malformed_response", "{id}\\xE9x"),
-    "UTF-8 cut short in the name": Case(b"\0{id}\xe6\x97\0pw", MALFORMED, "malformed_response", "{id}\\xE6\\x97"),
-    "over-long UTF-8 in the name": Case(b"\0{id}\xc0\xaf\0pw", MALFORMED, "malformed_response", "{id}\\xC0\\xAF"),
+    "invalid UTF-8 in the name": Case(b"\0{id}\xe9x\0pw", MALFORMED, "malformed_response", "{id}\\xe9x"),
+    "invalid UTF-8 in the name, LOGIN": Case((b"{id}\xe9x", b"pw"), MALFORMED, "malformed_response", "{id}\\xe9x"),
+    "UTF-8 cut short in the name": Case(b"\0{id}\xe6\x97\0pw", MALFORMED, "malformed_response", "{id}\\xe6\\x97"),
+    "over-long UTF-8 in the name": Case(b"\0{id}\xc0\xaf\0pw", MALFORMED, "malformed_response", "{id}\\xc0\\xaf"),
     "a surrogate in the name": Case(b"\0{id}\xed\xa0\x80\0pw", MALFORMED, "malformed_response",
-                                    "{id}\\xED\\xA0\\x80"),
+                                    "{id}\\xed\\xa0\\x80"),
     "invalid UTF-8 in the password": Case(b"\0{user}\0caf\xe9", MALFORMED, "malformed_response", "{user}"),
     "UTF-8 cut short in the password": Case((b"{user}", b"caf\xc3"), MALFORMED, "malformed_response", "{user}"),
     "a forged log line in the name": Case(b"\0" + FORGED.encode() + b"\0pw", REJECTED, "unknown_user", FORGED),
@@ -101,7 +101,8 @@ def test_bad_input(connect, desk, db, user, name):
         assert row.username == case.shown.replace("{id}", unique).replace("{user}", user.name)
     assert len((row.username or "").encode()) <= 1100
     assert len(outcome.lines()) == 1
-    assert outcome.log.lines(r"reason=forged") == outcome.log.lines(r"reason=unknown_user .*reason=forged")
+    ours = [line for line in outcome.log.lines(r"reason=forged") if "sasl_username=" not in line]
+    assert ours == outcome.log.lines(r"reason=unknown_user .*reason=forged")
     assert db.value("SELECT count(*) FROM pgsasl.smtp_users") == users
     assert smtp.authenticate("PLAIN", plain(*user.octets)) == ACCEPTED
 
