@@ -73,12 +73,12 @@ class Outcome:
     def lines(self):
         """Our lines of the log, complete: Postfix's own line about the failure comes after them."""
         self.log.wait_for(r"SASL \S+ authentication failed")
-        return self.log.lines("pgsasl: ")
+        # What follows sasl_username= there is the client's word, not ours.
+        return [line for line in self.log.lines("pgsasl: ") if "pgsasl: " in line.split("sasl_username=")[0]]
 
     def line(self):
         """The one line that there has to be, as a match of LINE."""
-        # What follows sasl_username= is the client's word again, in Postfix's own line.
-        lines = [line for line in self.lines() if "pgsasl: rejected" in line.split("sasl_username=")[0]]
+        lines = [line for line in self.lines() if "pgsasl: rejected" in line]
         assert len(lines) == 1, lines
         found = LINE.search(lines[0])
         assert found, f"not as promised: {lines[0]}"
