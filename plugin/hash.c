@@ -28,6 +28,14 @@ static const struct scheme schemes[] = {
     {"$argon2i$", 'A', hash_argon2_check, hash_argon2_verify},
     {"$argon2d$", 'A', hash_argon2_check, hash_argon2_verify},
     {"SCRAM-SHA-256$", 'A', hash_scram_check, hash_scram_verify},
+    {"$pbkdf2-sha256$", 'A', hash_pbkdf2_check, hash_pbkdf2_verify},
+    {"$pbkdf2-sha512$", 'A', hash_pbkdf2_check, hash_pbkdf2_verify},
+    {"{PBKDF2}", '0', hash_pbkdf2_check, hash_pbkdf2_verify},
+    {"$scrypt$", 'A', hash_scrypt_check, hash_scrypt_verify},
+    {"{SSHA256}", 'A', hash_digest_check, hash_digest_verify},
+    {"{SSHA512}", 'A', hash_digest_check, hash_digest_verify},
+    {"{SSHA256.HEX}", '0', hash_digest_check, hash_digest_verify},
+    {"{SSHA512.HEX}", '0', hash_digest_check, hash_digest_verify},
 };
 
 /* Against which everybody is verified where the table holds nothing to go by. */

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { HASH_MAX = 1024 }; /* octets of the longest stored hash that is looked at */
+enum { HASH_MAX = 1024 }; /* octets that hold the longest stored hash looked at, its NUL included */
 
 enum hash_result {
     HASH_ERROR = 0, /* no memory or a library failure: nothing is known; a temporary failure */
@@ -32,9 +32,10 @@ enum hash_result hash_verify(const char *stored, const char *password, size_t pa
 bool hash_usable(const char *stored);
 
 /*
- * Writes a hash of the same scheme, parameters and length as like (or of bcrypt at cost 10 when
- * like is NULL or unusable), which no password is known to match: for verifying against when there
- * is no user, so that the time is the same. cap at least HASH_MAX.
+ * Writes a hash of the same scheme, parameters and length of salt and digest as like (or of bcrypt
+ * at cost 10 when like is NULL or unusable), which no password is known to match: for verifying
+ * against when there is no user, so that the time is the same. Dovecot's prefix is left off where
+ * the hash needs none. cap at least HASH_MAX.
  */
 void hash_decoy(const char *like, char *decoy_r, size_t cap);
 

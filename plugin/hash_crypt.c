@@ -29,7 +29,6 @@ enum {
     SHACRYPT_ROUNDS_MAX = 5000000, /* some 5 s; more for long passwords, which each round reads */
     SHACRYPT_SALT_MAX = 16,
 
-    SCRYPT_BLOCK = 128,   /* octets of memory per unit of N and r */
     SCRYPT_SALT_MAX = 86, /* characters of 64 octets */
 
     DIGEST_256_LEN = 43, /* characters of 256 bits */
@@ -88,14 +87,6 @@ size_t hash_shacrypt_check(const char *stored)
     return (size_t)(salt - stored);
 }
 
-/* True where scrypt or yescrypt with these parameters keeps to the bounds. */
-static bool scrypt_affordable(uint32_t n_log2, uint64_t r, uint64_t p)
-{
-    /* r and p are below 2^30: the product of the two stays below 2^60. */
-    return n_log2 >= 1 && n_log2 <= 30 && r >= 1 && p >= 1 &&
-           r * p <= (HASH_MEMORY_MAX / SCRYPT_BLOCK) >> n_log2;
-}
-
 /*
  * The three characters of parameters that crypt_gensalt(3) writes: flavour 'j', log2 N - 1, r - 1.
  * The format knows more of them, and longer ones; no program writes those, and what is not read
@@ -112,7 +103,7 @@ size_t hash_yescrypt_check(const char *stored)
     n = scan_crypt64_value(at[0]);
     r = n < 0 ? -1 : scan_crypt64_value(at[1]);
     if (n < 0 || n >= ONE_CHARACTER || r < 0 || r >= ONE_CHARACTER || at[2] != '$' ||
-        !scrypt_affordable((uint32_t)n + 1, (uint64_t)r + 1, 1))
+        !hash_scrypt_affordable((uint32_t)n + 1, (uint32_t)r + 1, 1))
         return 0;
     at += 3;
     salt = at;
@@ -150,7 +141,7 @@ size_t hash_crypt_scrypt_check(const char *stored)
         return 0;
     at++;
     if (!scan_30_bits(&at, &r) || !scan_30_bits(&at, &p) ||
-        !scrypt_affordable((uint32_t)n_log2, r, p))
+        !hash_scrypt_affordable((uint32_t)n_log2, r, p))
         return 0;
     salt = at;
     if (!scan_crypt64(&at, 1, SCRYPT_SALT_MAX) || !ends_in_digest(at, DIGEST_256_LEN))

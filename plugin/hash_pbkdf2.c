@@ -100,8 +100,8 @@ enum hash_result hash_pbkdf2_verify(const char *stored, const char *password, si
     result = HASH_ERROR;
     if (PKCS5_PBKDF2_HMAC(password, (int)password_len, fields.salt.data, (int)fields.salt.len,
             (int)fields.rounds, fields.function, (int)fields.digest.len, made) == 1)
-        result = secret_equal(made, fields.digest.data, fields.digest.len) ? HASH_MATCH
-                                                                           : HASH_MISMATCH;
+        result =
+            secret_equal(made, fields.digest.data, fields.digest.len) ? HASH_MATCH : HASH_MISMATCH;
 out:
     secret_wipe(made, sizeof(made));
     secret_wipe(&fields, sizeof(fields));

@@ -2,7 +2,7 @@
  * hash_scheme.h: what the hash_*.c files share: the row that a scheme fills in the table of hash.c.
  *
  * Internal to hash*.c. A stored hash reaches a scheme NUL-terminated, shorter than HASH_MAX and in
- * its plain form (see hash_plain()), beginning with the scheme's prefix.
+ * its plain form (hash_dovecot_plain()), beginning with the scheme's prefix.
  */
 #ifndef PGSASL_HASH_SCHEME_H
 #define PGSASL_HASH_SCHEME_H
@@ -54,7 +54,19 @@ enum hash_result hash_crypt_verify(const char *stored, const char *password, siz
 size_t hash_argon2_check(const char *stored);
 enum hash_result hash_argon2_verify(const char *stored, const char *password, size_t password_len);
 
+size_t hash_digest_check(const char *stored);
+enum hash_result hash_digest_verify(const char *stored, const char *password, size_t password_len);
+
+size_t hash_pbkdf2_check(const char *stored);
+enum hash_result hash_pbkdf2_verify(const char *stored, const char *password, size_t password_len);
+
 size_t hash_scram_check(const char *stored);
 enum hash_result hash_scram_verify(const char *stored, const char *password, size_t password_len);
+
+size_t hash_scrypt_check(const char *stored);
+enum hash_result hash_scrypt_verify(const char *stored, const char *password, size_t password_len);
+
+/* True where scrypt, or yescrypt, with these parameters exists and keeps to the bounds. */
+bool hash_scrypt_affordable(uint32_t n_log2, uint32_t r, uint32_t p);
 
 #endif
