@@ -49,7 +49,7 @@ AS 'SELECT 1';
 -- One row, one column a setting: UPDATE pgsasl.settings SET bcrypt_cost = 12.
 CREATE TABLE IF NOT EXISTS pgsasl.settings (
     only_row    boolean  PRIMARY KEY DEFAULT true CHECK (only_row),
-    bcrypt_cost smallint NOT NULL DEFAULT 10 CHECK (bcrypt_cost BETWEEN 10 AND 17)
+    bcrypt_cost smallint NOT NULL DEFAULT 10 CHECK (bcrypt_cost BETWEEN 10 AND 16)
 );
 INSERT INTO pgsasl.settings DEFAULT VALUES ON CONFLICT DO NOTHING;
 
@@ -63,8 +63,9 @@ CREATE TABLE IF NOT EXISTS pgsasl.accounts (
     UNIQUE (account_id, standing) -- for the foreign key of smtp_users
 );
 
--- The look-up reads this table alone: account_standing is the account's own, kept so by the foreign key. It stands in no
--- index, and neither do the login stamps, so that changing them stays cheap (heap-only updates; hence the fillfactor).
+-- The look-up reads this table alone: account_standing is the account's own, kept so by the foreign key. It stands in
+-- no index, and neither do the login stamps, so that changing them stays cheap (heap-only updates; hence the
+-- fillfactor).
 CREATE TABLE IF NOT EXISTS pgsasl.smtp_users (
     user_id             bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     username            text        COLLATE "C" NOT NULL UNIQUE,
@@ -86,40 +87,46 @@ CREATE TABLE IF NOT EXISTS pgsasl.smtp_users (
 
     CONSTRAINT smtp_users_username_length CHECK (octet_length(username) BETWEEN 1 AND 255),
     CONSTRAINT smtp_users_username_no_at CHECK (strpos(username, '@') = 0),
-    -- White space, control, format and other characters that leave no mark on a screen (Unicode 15).
+    -- White space, controls, and characters that leave no mark on a screen (Unicode 15): all that the plugin's
+    -- diagnosis trims off, and the variation selectors.
     CONSTRAINT smtp_users_username_visible CHECK (username !~ (
-        '[\u0001-\u0020\u007F-\u00A0\u00AD\u034F\u0600-\u0605\u061C\u06DD\u070F\u0890\u0891\u08E2\u115F\u1160\u1680'
-        '\u17B4\u17B5\u180B-\u180F\u2000-\u200F\u2028-\u202F\u205F-\u206F\u2800\u3000\u3164\uFE00-\uFE0F\uFEFF\uFFA0'
-        '\uFFF0-\uFFFB\U000110BD\U000110CD\U00013430-\U0001343F\U0001BCA0-\U0001BCA3\U0001D173-\U0001D17A'
-        '\U000E0000-\U000E0FFF]')),
+        '[\u0001-\u0020\u007F-\u00A0\u00AD\u034F\u061C\u115F\u1160\u1680\u17B4\u17B5\u180B-\u180F\u2000-\u200F'
+        '\u2028-\u202F\u205F-\u206F\u2800\u3000\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF9-\uFFFB'
+        '\U0001BCA0-\U0001BCA3\U0001D173-\U0001D17A\U000E0000-\U000E0FFF]')),
     CONSTRAINT smtp_users_allowed_networks_set CHECK (array_position(allowed_networks, NULL) IS NULL),
 
     -- What pgsasl can verify, one line a scheme. Clear text, '', '*', DES, MD5 and bare digests match none of them.
     CONSTRAINT smtp_users_password_hash_scheme CHECK (octet_length(password_hash) <= 1024 AND (
-        -- crypt(3): bcrypt, SHA-512, SHA-256, yescrypt, scrypt; Dovecot's prefixes before them
-           password_hash ~ '^(\{(BLF-)?CRYPT\})?\$2[aby]\$(0[4-9]|1[0-7])\$[./A-Za-z0-9]{53}$'
-        OR password_hash ~ '^(\{(SHA512-)?CRYPT\})?\$6\$(rounds=[1-9][0-9]{3,8}\$)?[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{86}$'
-        OR password_hash ~ '^(\{(SHA256-)?CRYPT\})?\$5\$(rounds=[1-9][0-9]{3,8}\$)?[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{43}$'
-        OR password_hash ~ '^(\{CRYPT\})?\$y\$[./A-Za-z0-9]{2,40}\$[./A-Za-z0-9]{1,86}\$[./A-Za-z0-9]{43}$'
-        OR password_hash ~ '^(\{CRYPT\})?\$7\$[./A-Za-z0-9]{11,97}\$[./A-Za-z0-9]{43}$'
-        -- Argon2 (RFC 9106, the reference encoding)
-        OR password_hash ~ ('^(\{ARGON2ID?\})?\$argon2(id|i|d)\$(v=(16|19)\$)?m=[1-9][0-9]{0,8},t=[1-9][0-9]{0,5},'
-                            'p=[1-9][0-9]{0,4}\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,172}$')
+        -- crypt(3): bcrypt, SHA-512, SHA-256, yescrypt, scrypt; with any of Dovecot's prefixes that mean crypt(3)
+           password_hash ~ '^(\{((BLF|SHA256|SHA512)-)?CRYPT\})?\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}$'
+        OR password_hash ~ ('^(\{(SHA(256|512)-)?CRYPT\})?\$6\$(rounds=[1-9][0-9]{3,6}\$)?[./A-Za-z0-9]{1,16}'
+                            '\$[./A-Za-z0-9]{86}$')
+        OR password_hash ~ ('^(\{(SHA(256|512)-)?CRYPT\})?\$5\$(rounds=[1-9][0-9]{3,6}\$)?[./A-Za-z0-9]{1,16}'
+                            '\$[./A-Za-z0-9]{43}$')
+        OR password_hash ~ ('^(\{(SHA(256|512)-)?CRYPT\})?\$y\$j[./A-Za-z0-9]{2}\$[./A-Za-z0-9]{1,86}'
+                            '\$[./A-Za-z0-9]{43}$')
+        OR password_hash ~ '^(\{(SHA(256|512)-)?CRYPT\})?\$7\$[./A-Za-z0-9]{12,97}\$[./A-Za-z0-9]{43}$'
+        -- Argon2, in the encoding of its reference implementation
+        OR password_hash ~ ('^(\{ARGON2ID?\})?\$argon2(id|i|d)\$(v=(16|19)\$)?m=[1-9][0-9]{0,6},t=[1-9][0-9]{0,8},'
+                            'p=[1-9][0-9]{0,7}\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}$')
         -- SCRAM verifiers: PostgreSQL's own, and Dovecot's
-        OR password_hash ~ ('^SCRAM-SHA-256\$[1-9][0-9]{0,8}:[A-Za-z0-9+/]{4,128}={0,2}'
+        OR password_hash ~ ('^SCRAM-SHA-256\$[1-9][0-9]{0,7}:[A-Za-z0-9+/]{2,128}={0,2}'
                             '\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$')
-        OR password_hash ~ ('^\{SCRAM-SHA-256\}[1-9][0-9]{0,8},[A-Za-z0-9+/]{4,128}={0,2}'
+        OR password_hash ~ ('^\{SCRAM-SHA-256\}[1-9][0-9]{0,7},[A-Za-z0-9+/]{2,128}={0,2}'
                             ',[A-Za-z0-9+/]{43}=,[A-Za-z0-9+/]{43}=$')
-        -- passlib
-        OR password_hash ~ '^\$pbkdf2-sha256\$[1-9][0-9]{0,8}\$[./A-Za-z0-9]{1,128}\$[./A-Za-z0-9]{43}$'
-        OR password_hash ~ '^\$pbkdf2-sha512\$[1-9][0-9]{0,8}\$[./A-Za-z0-9]{1,128}\$[./A-Za-z0-9]{86}$'
-        OR password_hash ~ ('^\$scrypt\$ln=[1-9][0-9]?,r=[1-9][0-9]{0,3},p=[1-9][0-9]{0,3}'
-                            '\$[A-Za-z0-9+/]{1,128}\$[A-Za-z0-9+/]{43}$')
-        -- Dovecot's salted digests: base64 of digest and salt (32 or 64 octets, and at least 2)
-        OR password_hash ~ ('^\{SSHA256\}([A-Za-z0-9+/]{4}){11,60}'
+        -- passlib; and Dovecot's own PBKDF2
+        OR password_hash ~ '^\$pbkdf2-sha256\$[1-9][0-9]{0,7}\$[./A-Za-z0-9]{2,128}\$[./A-Za-z0-9]{43}$'
+        OR password_hash ~ '^\$pbkdf2-sha512\$[1-9][0-9]{0,7}\$[./A-Za-z0-9]{2,128}\$[./A-Za-z0-9]{86}$'
+        OR password_hash ~ ('^\$scrypt\$ln=[1-9][0-9]?,r=[1-9][0-9]{0,5},p=[1-9][0-9]{0,5}'
+                            '\$[A-Za-z0-9+/]{2,128}\$[A-Za-z0-9+/]{43}$')
+        OR password_hash ~ '^\{PBKDF2\}\$1\$[!-#%-~]{1,128}\$[1-9][0-9]{0,7}\$[0-9A-Fa-f]{40}$'
+        -- Dovecot's salted digests: digest (32 or 64 octets) and salt (at least 2) together, in base64 or hex
+        OR password_hash ~ ('^\{SSHA256(\.B64)?\}([A-Za-z0-9+/]{4}){11,60}'
                             '([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$')
-        OR password_hash ~ ('^\{SSHA512\}([A-Za-z0-9+/]{4}){22,60}'
+        OR password_hash ~ ('^\{SSHA512(\.B64)?\}([A-Za-z0-9+/]{4}){22,60}'
                             '([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$')
+        OR password_hash ~ '^\{SSHA256\.HEX\}([0-9A-Fa-f]{2}){34,160}$'
+        OR password_hash ~ '^\{SSHA512\.HEX\}([0-9A-Fa-f]{2}){66,160}$'
     ))
 ) WITH (fillfactor = 90);
 CREATE INDEX IF NOT EXISTS smtp_users_account_id_idx ON pgsasl.smtp_users (account_id);
@@ -314,45 +321,58 @@ $$;
 
 -- The hash with its scheme, cost and salt kept and its digest overwritten: nobody's, and as much work to verify.
 CREATE OR REPLACE FUNCTION pgsasl.decoy_of(hash text) RETURNS text
-LANGUAGE sql IMMUTABLE
+LANGUAGE plpgsql IMMUTABLE STRICT
 AS $$
-    SELECT CASE
-        WHEN hash ~ '^(\{[A-Z0-9-]+\})?\$2[aby]\$' THEN
-            left(hash, -31) || repeat('.', 31)
-        WHEN hash ~ '^(\{[A-Z0-9-]+\})?\$[567y]\$' THEN
-            regexp_replace(hash, '[^$]+$', '') || repeat('.', length(substring(hash FROM '[^$]+$')))
-        WHEN hash ~ '^(\{[A-Z0-9-]+\})?\$(argon2|pbkdf2|scrypt)' THEN
-            regexp_replace(hash, '[^$]+$', '') || repeat('A', length(substring(hash FROM '[^$]+$')))
-        WHEN hash ~ '^(\{SCRAM-SHA-256\}|SCRAM-SHA-256\$)' THEN
-            left(hash, -89) || repeat('A', 43) || '=' || substr(hash, length(hash) - 44, 1) || repeat('A', 43) || '='
-        WHEN hash ~ '^\{SSHA256\}' THEN
-            overlay(hash PLACING repeat('A', 40) FROM 10)
-        WHEN hash ~ '^\{SSHA512\}' THEN
-            overlay(hash PLACING repeat('A', 84) FROM 10)
-    END
+DECLARE
+    start integer := strpos(hash, '}') + 1; -- behind Dovecot's prefix
+    prefix text := left(hash, start - 1);
+    id text := split_part(substr(hash, start), '$', 2);
+    last_part text;
+BEGIN
+    IF id IN ('2a', '2b', '2y') THEN
+        RETURN left(hash, -31) || repeat('.', 31);
+    ELSIF prefix = '{PBKDF2}' THEN
+        RETURN left(hash, -40) || repeat('0', 40);
+    ELSIF hash LIKE '%SCRAM-SHA-256%' THEN -- two keys of 44 characters
+        RETURN left(hash, -89) || repeat('A', 43) || '=' || substr(hash, length(hash) - 44, 1) || repeat('A', 43) || '=';
+    ELSIF id <> '' THEN
+        last_part := substring(hash FROM '[^$]+$');
+        RETURN left(hash, -length(last_part))
+            || repeat(CASE WHEN id IN ('5', '6', '7', 'y') THEN '.' ELSE 'A' END, length(last_part));
+    END IF;
+    RETURN CASE -- digest and salt together, the digest first: as many characters as hold nothing of the salt
+        WHEN prefix = '{SSHA256.HEX}' THEN overlay(hash PLACING repeat('0', 64) FROM start)
+        WHEN prefix = '{SSHA512.HEX}' THEN overlay(hash PLACING repeat('0', 128) FROM start)
+        WHEN prefix LIKE '{SSHA256%' THEN overlay(hash PLACING repeat('A', 42) FROM start)
+        WHEN prefix LIKE '{SSHA512%' THEN overlay(hash PLACING repeat('A', 85) FROM start)
+    END;
+END
 $$;
 
 -- Always one row. An unknown user is one without user_id and password_hash. Reads only, so a hot standby can run it.
-CREATE OR REPLACE FUNCTION pgsasl.find_user(username text, client inet, OUT user_id bigint, OUT password_hash text,
-    OUT enabled boolean, OUT account_standing text, OUT deleted_at timestamptz, OUT client_allowed boolean,
-    OUT throttled boolean, OUT decoy_hash text)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+CREATE OR REPLACE FUNCTION pgsasl.find_user(username text, client inet)
+RETURNS TABLE (user_id bigint, password_hash text, enabled boolean, account_standing text, deleted_at timestamptz,
+    client_allowed boolean, throttled boolean, decoy_hash text)
+LANGUAGE plpgsql STABLE ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
 BEGIN
-    SELECT u.user_id, u.password_hash, u.enabled, u.account_standing, false,
+    RETURN QUERY
+    SELECT u.user_id, u.password_hash, u.enabled, u.account_standing, NULL::timestamptz,
            coalesce(cardinality(u.allowed_networks) = 0 OR client <<= ANY (u.allowed_networks),
-                    u.allowed_networks IS NULL)
-    INTO find_user.user_id, find_user.password_hash, find_user.enabled, find_user.account_standing,
-         find_user.throttled, find_user.client_allowed
+                    u.allowed_networks IS NULL),
+           false, NULL::text
     FROM pgsasl.smtp_users u WHERE u.username = find_user.username;
     IF FOUND THEN
         RETURN;
     END IF;
 
     throttled := false;
-    deleted_at := (SELECT d.deleted_at FROM pgsasl.deleted_users d WHERE d.username = find_user.username
-                   ORDER BY d.deleted_at DESC LIMIT 1);
-    decoy_hash := pgsasl.decoy_of((SELECT u.password_hash FROM pgsasl.smtp_users u ORDER BY u.user_id DESC LIMIT 1));
+    SELECT d.deleted_at INTO find_user.deleted_at
+    FROM pgsasl.deleted_users d WHERE d.username = find_user.username
+    ORDER BY d.deleted_at DESC LIMIT 1;
+    SELECT pgsasl.decoy_of(newest.password_hash) INTO find_user.decoy_hash
+    FROM (SELECT u.password_hash FROM pgsasl.smtp_users u ORDER BY u.user_id DESC LIMIT 1) AS newest;
+    RETURN NEXT;
 END
 $$;
 
@@ -485,7 +505,7 @@ BEGIN
         END IF;
     END LOOP;
     IF to_do <> '' THEN
-        RAISE NOTICE E'pgsasl: role "%" may not create roles. Let an administrator run this, then load the file again:%',
+        RAISE NOTICE 'pgsasl: role "%" may not create roles. Let an administrator run this, then load the file again:%',
             current_user, to_do;
     END IF;
 END
