@@ -1,10 +1,9 @@
 """One PostgreSQL cluster and one Postfix for the whole run; users of its own for each test."""
 
-import crypt
 import itertools
 import os
-import tempfile
 import shutil
+import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,10 @@ from harness.clients import Smtp
 from harness.cluster import PLUGIN_LOGIN, Cluster, Session, literal
 from harness.postfix import STOCK_PLUGINS, LogMark, Postfix, built_library, plugin_dir, sanitizer_of, sasl_conf
 from harness.processes import free_port
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import crypt  # in Debian 12's Python; no other module of it knows crypt(3)
 
 
 def missing(what):
@@ -205,6 +208,3 @@ def fixture_make_user(db):
 def fixture_user(make_user):
     """A user who may log in."""
     return make_user()
-
-
-warnings.filterwarnings("ignore", "'crypt' is deprecated", DeprecationWarning)

@@ -101,8 +101,6 @@ def test_bad_input(connect, desk, db, user, name):
         assert row.username == case.shown.replace("{id}", unique).replace("{user}", user.name)
     assert len((row.username or "").encode()) <= 1100
     assert len(outcome.lines()) == 1
-    ours = [line for line in outcome.log.lines(r"reason=forged") if "sasl_username=" not in line]
-    assert ours == outcome.log.lines(r"reason=unknown_user .*reason=forged")
     assert db.value("SELECT count(*) FROM pgsasl.smtp_users") == users
     assert smtp.authenticate("PLAIN", plain(*user.octets)) == ACCEPTED
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from .cluster import literal
 from .postfix import LogMark
 
-# DESIGN's line. The host puts its own words before it.
-LINE = re.compile(r'pgsasl: rejected reason=(?P<reason>\w+) username="(?P<username>(?:[^"\\]|\\.)*)" '
+# Where a line of ours begins. Anchored: Postfix's own line about a failure quotes the client's user name.
+OURS = r"^\w+ +\d+ [\d:]+ \S+ postfix\S*/smtpd\[\d+\]: warning: SASL authentication (problem|failure): pgsasl: "
+
+# DESIGN's line.
+LINE = re.compile(OURS + r'rejected reason=(?P<reason>\w+) username="(?P<username>(?:[^"\\]|\\.)*)" '
                   r"client=(?P<client>\S*) mechanism=(?P<mechanism>\S+) attempt=(?P<attempt>[0-9a-f-]{36})")
 
 
@@ -73,12 +76,11 @@ class Outcome:
     def lines(self):
         """Our lines of the log, complete: Postfix's own line about the failure comes after them."""
         self.log.wait_for(r"SASL \S+ authentication failed")
-        # What follows sasl_username= there is the client's word, not ours.
-        return [line for line in self.log.lines("pgsasl: ") if "pgsasl: " in line.split("sasl_username=")[0]]
+        return self.log.lines(OURS)
 
     def line(self):
         """The one line that there has to be, as a match of LINE."""
-        lines = [line for line in self.lines() if "pgsasl: rejected" in line]
+        lines = [line for line in self.lines() if re.search(OURS + "rejected ", line)]
         assert len(lines) == 1, lines
         found = LINE.search(lines[0])
         assert found, f"not as promised: {lines[0]}"
