@@ -88,6 +88,19 @@ size_t hash_shacrypt_check(const char *stored)
 }
 
 /*
+ * Four characters hold three octets, the lowest bits first: the last character of a shorter group
+ * has bits to spare, which libcrypt wants clear.
+ */
+static bool scan_yescrypt_salt(const char **at_io)
+{
+    static const int last_below[] = {64, 0, 4, 16}; /* by the length of the last group, 0 for 4 */
+    const char *start = *at_io;
+
+    return scan_crypt64(at_io, 1, SCRYPT_SALT_MAX) &&
+           scan_crypt64_value((*at_io)[-1]) < last_below[(*at_io - start) % 4];
+}
+
+/*
  * The three characters of parameters that crypt_gensalt(3) writes: flavour 'j', log2 N - 1, r - 1.
  * The format knows more of them, and longer ones; no program writes those, and what is not read
  * here can't be bounded.
@@ -107,9 +120,7 @@ size_t hash_yescrypt_check(const char *stored)
         return 0;
     at += 3;
     salt = at;
-    /* A salt of 4n + 1 characters decodes to no whole number of octets. */
-    if (!scan_crypt64(&at, 1, SCRYPT_SALT_MAX) || (at - salt) % 4 == 1 ||
-        !ends_in_digest(at, DIGEST_256_LEN))
+    if (!scan_yescrypt_salt(&at) || !ends_in_digest(at, DIGEST_256_LEN))
         return 0;
     return (size_t)(salt - stored);
 }

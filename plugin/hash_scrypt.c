@@ -13,7 +13,12 @@
 #include "hash_scan.h"
 #include "secret.h"
 
-enum { SCRYPT_DIGEST_LEN = 32, SCRYPT_N_LOG2_MAX = 30, SCRYPT_BLOCK = 128 };
+enum {
+    SCRYPT_DIGEST_LEN = 32,
+    SCRYPT_N_LOG2_MIN = 2, /* libcrypt takes no less */
+    SCRYPT_N_LOG2_MAX = 30,
+    SCRYPT_BLOCK = 128 /* octets of memory per unit of N and r */
+};
 
 struct fields {
     uint32_t n_log2, r, p;
@@ -25,8 +30,8 @@ struct fields {
 bool hash_scrypt_affordable(uint32_t n_log2, uint32_t r, uint32_t p)
 {
     /* N r p blocks are written and read once more: the bound on memory bounds the work too. */
-    return n_log2 >= 1 && n_log2 <= SCRYPT_N_LOG2_MAX && r >= 1 && p >= 1 && n_log2 / 16 < r &&
-           (uint64_t)r * p <= (HASH_MEMORY_MAX / SCRYPT_BLOCK) >> n_log2;
+    return n_log2 >= SCRYPT_N_LOG2_MIN && n_log2 <= SCRYPT_N_LOG2_MAX && r >= 1 && p >= 1 &&
+           n_log2 / 16 < r && (uint64_t)r * p <= (HASH_MEMORY_MAX / SCRYPT_BLOCK) >> n_log2;
 }
 
 static bool parse(const char *stored, struct fields *fields_r)
@@ -36,7 +41,8 @@ static bool parse(const char *stored, struct fields *fields_r)
 
     f->salt = (struct scan_bytes){f->salt_data, sizeof(f->salt_data), 0};
     f->digest = (struct scan_bytes){f->digest_data, sizeof(f->digest_data), 0};
-    if (!scan_text(&at, "$scrypt$ln=") || !scan_number(&at, 1, SCRYPT_N_LOG2_MAX, &f->n_log2) ||
+    if (!scan_text(&at, "$scrypt$ln=") ||
+        !scan_number(&at, SCRYPT_N_LOG2_MIN, SCRYPT_N_LOG2_MAX, &f->n_log2) ||
         !scan_text(&at, ",r=") || !scan_number(&at, 1, UINT32_MAX, &f->r) ||
         !scan_text(&at, ",p=") || !scan_number(&at, 1, UINT32_MAX, &f->p) || !scan_text(&at, "$") ||
         !hash_scrypt_affordable(f->n_log2, f->r, f->p))
