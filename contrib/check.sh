@@ -74,7 +74,7 @@ unit_tests() {
     make -C "$work/$1" -j"$jobs" --no-print-directory VERBOSE=1 check
 }
 
-# says WHAT COMMAND...: runs a lint; what it prints and its status are the finding.
+# lint WHAT COMMAND...: runs a lint; what it prints and its status are the finding.
 lint_failed=0
 lint() {
     local what=$1
@@ -197,9 +197,10 @@ list_steps() {
     printf '%s\n' "${steps[@]}"
 }
 
-# run_step NAME: runs it with a header and its duration; its status is the step's.
+# run_step NAME: runs it with a header and its duration, and counts it. Not to be called in a condition, where bash would
+# go on after a command that failed.
 run_step() {
-    local name=$1 step began=$SECONDS status=0
+    local name=$1 step began=$SECONDS status
     for step in "${steps[@]}"; do
         [[ ${step%%:*} != "$name" ]] || printf '\n=== %s\n' "$step"
     done
@@ -211,13 +212,15 @@ run_step() {
     status=$?
     set -e
     if ((status == 0)); then
+        passed+=("$name")
         printf '=== %s: passed, %d s\n' "$name" $((SECONDS - began))
     else
+        failed+=("$name")
         printf '=== %s: FAILED (status %d), %d s\n' "$name" "$status" $((SECONDS - began))
     fi
-    return "$status"
 }
 
+# Leaves what is needed to see why something failed.
 clean_up() {
     if [[ $keep == yes || $all_passed != yes ]]; then
         echo "working directory: $work"
@@ -227,7 +230,7 @@ clean_up() {
 }
 
 main() {
-    local chosen=() step failed=() passed=0
+    local chosen=() step failed=() passed=()
     for step; do
         case $step in
         --list)
@@ -257,14 +260,10 @@ main() {
     chmod 755 "$work" # the servers' users look into it
     trap clean_up EXIT
     for step in "${chosen[@]}"; do
-        if run_step "$step"; then
-            passed=$((passed + 1))
-        else
-            failed+=("$step")
-        fi
+        run_step "$step"
     done
 
-    printf '\n%d steps in %d s: %d passed, %d failed%s\n' "${#chosen[@]}" "$SECONDS" "$passed" "${#failed[@]}" \
+    printf '\n%d steps in %d s: %d passed, %d failed%s\n' "${#chosen[@]}" "$SECONDS" "${#passed[@]}" "${#failed[@]}" \
         "${failed[*]:+: ${failed[*]}}"
     ((${#failed[@]} == 0)) || return 1
     all_passed=yes

@@ -10,12 +10,11 @@ PACKAGES_BUILD=(gcc libc6-dev make autoconf automake libtool pkg-config
 
 # shellcheck disable=SC2034
 PACKAGES_DEMO=(postgresql postgresql-contrib postfix libsasl2-modules swaks libnet-ssleay-perl libauthen-sasl-perl
-    curl openssl procps iproute2)
+    curl openssl python3)
 
 # shellcheck disable=SC2034
 PACKAGES_CHECK=(clang clang-format libclang-rt-14-dev libcmocka-dev binutils shellcheck mandoc valgrind
-    postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl pgbouncer msmtp nodejs
-    python3-pytest python3-psycopg2)
+    postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl msmtp sasl2-bin python3-pytest)
 
 # packages_missing PACKAGE...: prints those that are not installed.
 packages_missing() {
