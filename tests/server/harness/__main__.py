@@ -1,6 +1,6 @@
-"""The same servers for contrib/demo.sh: python3 -m harness up|down DIRECTORY, and others as below.
+"""The same servers for contrib/demo.sh: python3 -m harness ACTION DIRECTORY.
 
-up starts a cluster and a Postfix in DIRECTORY and writes DIRECTORY/settings, shell assignments for the caller.
+up starts a cluster and a Postfix in DIRECTORY and writes DIRECTORY/settings for the caller's shell.
 """
 
 import argparse
@@ -19,7 +19,7 @@ def up(base):
     library = built_library()
     cluster = Cluster.create(base / "postgresql")
     postfix = Postfix.create(base / "postfix", [plugin_dir(base / "sasl2", {"libpgsasl.so": library}), STOCK_PLUGINS],
-                             cluster.conninfo(), sanitizer_of(library))
+                             cluster.conninfo(), sanitizer_of(library), {"pgsasl_spool_file": base / "spool"})
     conninfo_file = {"pgsasl_conninfo_file": postfix.config / "sasl/pgsasl.conninfo"}
     postfix.add_service("wants-tls", sasl_conf(conninfo_file | {"pgsasl_require_tls": "yes"}))
     postfix.add_service("own-table", sasl_conf(conninfo_file | {"pgsasl_user_query": OWN_QUERY}))
@@ -31,7 +31,7 @@ def up(base):
         "PGPASSWORD": cluster.owner_password, "cafile": postfix.certificate, "mail_log": postfix.base / "mail.log",
         "postfix_config": postfix.config,
     } | {f"port_{name.replace('-', '_')}": service.port for name, service in postfix.services.items()}
-    (base / "settings").write_text("".join(f"{name}={shlex.quote(str(value))}\n" for name, value in settings.items()),
+    (base / "settings").write_text("".join(f"export {name}={shlex.quote(str(value))}\n" for name, value in settings.items()),
                                    encoding="utf-8")
 
 

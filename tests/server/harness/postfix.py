@@ -90,8 +90,11 @@ class Postfix:
         self.services = {}
 
     @classmethod
-    def create(cls, base, sasl_path, conninfo, preload=None):
-        """Makes an instance whose SASL plugins come from the directories of sasl_path. It is not started yet."""
+    def create(cls, base, sasl_path, conninfo, preload=None, options=None):
+        """Makes an instance whose SASL plugins come from the directories of sasl_path. It is not started yet.
+
+        options are put into the sample's smtpd.conf.
+        """
         postfix = cls(base)
         environment = {"SASL_PATH": ":".join(str(directory) for directory in sasl_path)}
         if preload:
@@ -99,7 +102,7 @@ class Postfix:
                             "ASAN_OPTIONS": "detect_leaks=0:log_path=sanitizer/report",
                             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:log_path=sanitizer/report"}
         postfix._make_directories()
-        postfix._configure(environment, conninfo)
+        postfix._configure(environment, conninfo, options or {})
         return postfix
 
     @classmethod
@@ -119,14 +122,15 @@ class Postfix:
             path.chmod(mode)
             os.chown(path, uid, 0)
 
-    def _configure(self, environment, conninfo):
+    def _configure(self, environment, conninfo, options):
         words = " ".join(f"{name}={value}" for name, value in environment.items())
         main = MAIN_CF.format(base=self.base, hostname=HOSTNAME, environment=words)
         main += (SAMPLES / "main.cf.sample").read_text(encoding="utf-8")
         (self.config / "main.cf").write_text(main, encoding="utf-8")
         self._make_certificate()
         self._write_secret("sasl/pgsasl.conninfo", conninfo + "\n")
-        self._write_secret("sasl/smtpd.conf", sasl_conf({"pgsasl_conninfo_file": self.config / "sasl/pgsasl.conninfo"}))
+        conninfo_file = {"pgsasl_conninfo_file": self.config / "sasl/pgsasl.conninfo"}
+        self._write_secret("sasl/smtpd.conf", sasl_conf(conninfo_file | options))
         sample = (SAMPLES / "master.cf.sample").read_text(encoding="utf-8")
         for name, tls in (("submission", "starttls"), ("submissions", "wrapped")):
             port = free_port()
