@@ -71,11 +71,16 @@ enum hash_result hash_verify(const char *stored, const char *password, size_t pa
     const struct scheme *scheme = find(stored, plain, &params_len);
     enum hash_result result = HASH_UNUSABLE;
 
+    if (password_len == 0)
+        password = "";
     if (scheme != NULL) {
         ERR_set_mark();
-        result = scheme->verify(plain, password_len > 0 ? password : "", password_len);
+        result = scheme->verify(plain, password, password_len);
         ERR_pop_to_mark();
     }
+    /* crypt(3) stops at a NUL, and HMAC pads with them: it would be a second spelling. */
+    if (result == HASH_MATCH && memchr(password, '\0', password_len) != NULL)
+        result = HASH_MISMATCH;
     secret_wipe(plain, sizeof(plain));
     return result;
 }

@@ -21,8 +21,8 @@ enum hash_result {
 };
 
 /*
- * Compares in constant time. password need not be NUL-terminated; a password that the scheme would
- * cut (bcrypt: over 72 octets, or one with a NUL) is HASH_MISMATCH after the usual work. Work is
+ * Compares in constant time. password need not be NUL-terminated. One that holds a NUL, or that the
+ * scheme would cut (bcrypt: over 72 octets), is HASH_MISMATCH after the usual work. Work is
  * bounded: a stored cost that would take more than about 10 s or 1 GiB is HASH_UNUSABLE.
  */
 enum hash_result hash_verify(const char *stored, const char *password, size_t password_len);

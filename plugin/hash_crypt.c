@@ -186,7 +186,6 @@ enum hash_result hash_crypt_verify(const char *stored, const char *password, siz
 {
     size_t limit = stored[1] == '2' ? (size_t)BCRYPT_PASSWORD_MAX : CRYPT_MAX_PASSPHRASE_SIZE - 1;
     size_t len = password_len < limit ? password_len : limit;
-    bool whole = len == password_len && memchr(password, '\0', len) == NULL;
     char phrase[CRYPT_MAX_PASSPHRASE_SIZE] = {0};
     struct crypt_data *data = calloc(1, sizeof(*data));
     enum hash_result result = HASH_ERROR;
@@ -197,7 +196,7 @@ enum hash_result hash_crypt_verify(const char *stored, const char *password, siz
     memcpy(phrase, password, len);
     made = crypt_rn(phrase, stored, data, (int)sizeof(*data));
     if (made != NULL)
-        result = compare(stored, made, whole);
+        result = compare(stored, made, len == password_len);
     else if (errno == EINVAL)
         result = HASH_UNUSABLE;
     secret_wipe(phrase, sizeof(phrase));

@@ -1,0 +1,821 @@
+/*
+ * test_hash.c: stored hashes of other programs match their passwords; nothing else matches.
+ *
+ * The vectors of hash_vectors.h are also cut, altered and turned into decoys. The libraries that do
+ * the work are called through doubles, which count calls, fail on demand, and see whether memory
+ * that held a password was wiped; secret_wipe() is a double too. Passwords and hashes are copied to
+ * memory of just their size, for the sanitizers.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <crypt.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <argon2.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+
+#include "hash.h"
+#include "hash_vectors.h"
+#include "secret.h"
+
+#define ROWS(table) (sizeof(table) / sizeof(*(table)))
+#define BYTES(literal) literal, sizeof(literal) - 1
+
+#define DIGEST_31 "..............................."
+#define DIGEST_43 "..........................................."
+#define DIGEST_86 DIGEST_43 DIGEST_43
+#define BASE64_16 "AAAAAAAAAAAAAAAAAAAAAA"
+#define BASE64_32 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define BASE64_64 BASE64_32 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+#define SALT_22 "......................"
+
+/* The doubles. */
+
+static struct {
+    unsigned work;    /* hashes begun */
+    unsigned threads; /* threads asked for */
+    bool fail;        /* each library says no */
+    int crypt_errno;  /* what crypt_rn(3) says then */
+    const void *phrase, *data;
+    size_t phrase_wiped, data_wiped;
+} seen;
+
+static void *next(const char *name)
+{
+    void *function = dlsym(RTLD_NEXT, name);
+
+    assert_non_null(function);
+    return function;
+}
+
+char *crypt_rn(const char *phrase, const char *setting, void *data, int size)
+{
+    char *(*real)(const char *, const char *, void *, int);
+
+    *(void **)&real = next("crypt_rn");
+    seen.work++;
+    seen.phrase = phrase;
+    seen.data = data;
+    errno = seen.crypt_errno;
+    return seen.fail ? NULL : real(phrase, setting, data, size);
+}
+
+int argon2_ctx(argon2_context *context, argon2_type type)
+{
+    int (*real)(argon2_context *, argon2_type);
+
+    *(void **)&real = next("argon2_ctx");
+    seen.work++;
+    return seen.fail ? ARGON2_MEMORY_ALLOCATION_ERROR : real(context, type);
+}
+
+int PKCS5_PBKDF2_HMAC(const char *pass, int passlen, const unsigned char *salt, int saltlen,
+    int iter, const EVP_MD *digest, int keylen, unsigned char *out)
+{
+    int (*real)(
+        const char *, int, const unsigned char *, int, int, const EVP_MD *, int, unsigned char *);
+
+    *(void **)&real = next("PKCS5_PBKDF2_HMAC");
+    seen.work++;
+    if (seen.fail)
+        ERR_raise(ERR_LIB_EVP, ERR_R_MALLOC_FAILURE);
+    return seen.fail ? 0 : real(pass, passlen, salt, saltlen, iter, digest, keylen, out);
+}
+
+int EVP_PBE_scrypt(const char *pass, size_t passlen, const unsigned char *salt, size_t saltlen,
+    uint64_t n, uint64_t r, uint64_t p, uint64_t maxmem, unsigned char *key, size_t keylen)
+{
+    int (*real)(const char *, size_t, const unsigned char *, size_t, uint64_t, uint64_t, uint64_t,
+        uint64_t, unsigned char *, size_t);
+
+    *(void **)&real = next("EVP_PBE_scrypt");
+    seen.work++;
+    if (seen.fail)
+        ERR_raise(ERR_LIB_EVP, ERR_R_MALLOC_FAILURE);
+    return seen.fail ? 0 : real(pass, passlen, salt, saltlen, n, r, p, maxmem, key, keylen);
+}
+
+/* Of hash.c's schemes only the salted digests come here. */
+int EVP_DigestFinal_ex(EVP_MD_CTX *context, unsigned char *md, unsigned int *size)
+{
+    int (*real)(EVP_MD_CTX *, unsigned char *, unsigned int *);
+
+    *(void **)&real = next("EVP_DigestFinal_ex");
+    seen.work++;
+    if (seen.fail)
+        ERR_raise(ERR_LIB_EVP, ERR_R_MALLOC_FAILURE);
+    return seen.fail ? 0 : real(context, md, size);
+}
+
+/* The host's process is not ours to start threads in. Visible, so that libargon2 finds this one. */
+__attribute__((visibility("default"))) int pthread_create(
+    pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+    (void)thread;
+    (void)attr;
+    (void)start;
+    (void)arg;
+    seen.threads++;
+    return EAGAIN;
+}
+
+void secret_wipe(void *secret, size_t capacity)
+{
+    if (secret != NULL && secret == seen.phrase)
+        seen.phrase_wiped = capacity;
+    if (secret != NULL && secret == seen.data)
+        seen.data_wiped = capacity;
+    if (secret != NULL)
+        explicit_bzero(secret, capacity);
+}
+
+bool secret_equal(const void *a, const void *b, size_t n)
+{
+    return memcmp(a, b, n) == 0;
+}
+
+/* Helpers. */
+
+static void *copy(const void *bytes, size_t n)
+{
+    void *made = malloc(n > 0 ? n : 1);
+
+    assert_non_null(made);
+    memcpy(made, bytes, n);
+    return made;
+}
+
+static enum hash_result verify(const char *stored, const char *password, size_t password_len)
+{
+    char *stored_copy = copy(stored, strlen(stored) + 1);
+    char *password_copy = copy(password, password_len);
+    enum hash_result result = hash_verify(stored_copy, password_copy, password_len);
+
+    free(password_copy);
+    free(stored_copy);
+    return result;
+}
+
+static bool usable(const char *stored)
+{
+    char *stored_copy = copy(stored, strlen(stored) + 1);
+    bool result = hash_usable(stored_copy);
+
+    free(stored_copy);
+    return result;
+}
+
+static void check_result(
+    const char *what, const char *stored, enum hash_result got, enum hash_result want)
+{
+    if (got != want)
+        fail_msg("%s: %s: got %d, want %d", what, stored, (int)got, (int)want);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    /* The doubles stand for all other calls: without these the linker may leave a library out. */
+    assert_non_null(crypt_preferred_method());
+    assert_non_null(argon2_error_message(ARGON2_OK));
+    memset(&seen, 0, sizeof(seen));
+    return 0;
+}
+
+/* What matches. */
+
+static void test_vectors_match_their_password_only(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS(hash_vectors); i++) {
+        const struct hash_vector *v = &hash_vectors[i];
+        size_t len = strlen(v->password);
+        char longer[256];
+
+        snprintf(longer, sizeof(longer), "%sx", v->password);
+        check_result(v->producer, v->stored, verify(v->stored, v->password, len), HASH_MATCH);
+        check_result("longer", v->stored, verify(v->stored, longer, len + 1), HASH_MISMATCH);
+        if (len > 0) {
+            check_result("empty", v->stored, verify(v->stored, "", 0), HASH_MISMATCH);
+            check_result("shorter", v->stored, verify(v->stored, longer, len - 1), HASH_MISMATCH);
+        }
+        if (!usable(v->stored))
+            fail_msg("not usable: %s", v->stored);
+    }
+}
+
+static void test_every_scheme_has_a_vector(void **state)
+{
+    static const char *const prefixes[] = {"$y$", "$7$", "$2a$", "$2b$", "$2y$", "$6$",
+        "$6$rounds=", "$5$", "$5$rounds=", "$argon2id$v=19$", "$argon2i$v=19$", "$argon2i$v=16$",
+        "$argon2d$", "SCRAM-SHA-256$", "$pbkdf2-sha256$", "$pbkdf2-sha512$", "$scrypt$",
+        "{SSHA256}", "{SSHA512}", "{CRYPT}", "{BLF-CRYPT}", "{BLF-CRYPT.B64}", "{BLF-CRYPT.HEX}",
+        "{SHA256-CRYPT}", "{SHA512-CRYPT}", "{ARGON2I}", "{ARGON2ID}", "{PBKDF2}", "{PBKDF2.HEX}",
+        "{SCRAM-SHA-256}", "{SCRAM-SHA-256.B64}", "{SSHA256.HEX}", "{SSHA256.B64}", "{SSHA512.HEX}",
+        "{SSHA512.BASE64}"};
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(prefixes); i++) {
+        bool found = false;
+
+        for (size_t j = 0; j < ROWS(hash_vectors); j++)
+            found |= strncmp(hash_vectors[j].stored, prefixes[i], strlen(prefixes[i])) == 0;
+        if (!found)
+            fail_msg("no vector begins %s", prefixes[i]);
+    }
+}
+
+static void test_dovecot_prefixes_in_either_case(void **state)
+{
+    static const struct {
+        const char *prefix, *other;
+    } rows[] = {{"{BLF-CRYPT}", "{blf-crypt}"}, {"{BLF-CRYPT}", "{crypt}"},
+        {"{SHA256-CRYPT}", "{Crypt}"}, {"{SHA512-CRYPT}", "{sha256-crypt}"},
+        {"{SSHA256.HEX}", "{ssha256.hex}"}, {"{SSHA512.BASE64}", "{ssha512}"},
+        {"{SSHA512.HEX}", "{Ssha512.Hex}"}, {"{PBKDF2}", "{pbkdf2}"},
+        {"{SCRAM-SHA-256}", "{scram-sha-256}"}, {"{ARGON2ID}", "{argon2i}"},
+        {"{SCRAM-SHA-256.B64}", "{scram-sha-256.base64}"}};
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        bool met = false;
+
+        for (size_t j = 0; j < ROWS(hash_vectors); j++) {
+            const struct hash_vector *v = &hash_vectors[j];
+            char other[HASH_MAX];
+
+            if (strncmp(v->stored, rows[i].prefix, strlen(rows[i].prefix)) != 0)
+                continue;
+            snprintf(
+                other, sizeof(other), "%s%s", rows[i].other, v->stored + strlen(rows[i].prefix));
+            check_result(
+                v->producer, other, verify(other, v->password, strlen(v->password)), HASH_MATCH);
+            met = true;
+        }
+        if (!met)
+            fail_msg("no vector begins %s", rows[i].prefix);
+    }
+}
+
+/* Two spellings of one salt: its last character has four bits to spare. */
+static void test_bcrypt_salt_with_spare_bits_set(void **state)
+{
+    static const char stored[] = "$2b$04$w9ONQ1Wwmwf1I37ii/gn/OlylD0wZ32lS4lsVSVS/q2LufvoeetxC";
+    char other[sizeof(stored)];
+
+    (void)state;
+    memcpy(other, stored, sizeof(stored));
+    assert_int_equal(other[28], 'O');
+    other[28] = 'P';
+    assert_int_equal(verify(other, BYTES("correct horse")), HASH_MATCH);
+    assert_int_equal(verify(other, BYTES("incorrect horse")), HASH_MISMATCH);
+}
+
+/* PostgreSQL keeps two keys; a verifier with one of them wrong is nobody's. */
+static void test_scram_compares_both_keys(void **state)
+{
+    static const char good[] =
+        "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+        "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+    char stored_key[sizeof(good)], server_key[sizeof(good)];
+
+    (void)state;
+    memcpy(stored_key, good, sizeof(good));
+    strstr(stored_key, "WG5d")[0] = 'X';
+    memcpy(server_key, good, sizeof(good));
+    strstr(server_key, "wfPL")[0] = 'x';
+    assert_int_equal(verify(good, BYTES("pencil")), HASH_MATCH);
+    assert_int_equal(verify(stored_key, BYTES("pencil")), HASH_MISMATCH);
+    assert_int_equal(verify(server_key, BYTES("pencil")), HASH_MISMATCH);
+}
+
+/* What is cut short or altered. */
+
+/* Schemes whose form does not tell the length of what is last: a shorter one is a hash of its own.
+ */
+static bool may_be_usable_when_cut(const char *stored)
+{
+    return strstr(stored, "$argon2") != NULL || strncmp(stored, "{SSHA", 5) == 0;
+}
+
+static void test_truncated_hashes_deny(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS(hash_vectors); i++) {
+        const struct hash_vector *v = &hash_vectors[i];
+        char cut[HASH_MAX];
+
+        for (size_t len = 0; len < strlen(v->stored); len++) {
+            snprintf(cut, len + 1, "%s", v->stored);
+            if (!may_be_usable_when_cut(v->stored)) {
+                check_result(
+                    "cut", cut, verify(cut, v->password, strlen(v->password)), HASH_UNUSABLE);
+                check_result("cut, empty password", cut, verify(cut, "", 0), HASH_UNUSABLE);
+                if (usable(cut))
+                    fail_msg("usable: %s", cut);
+            } else if (verify(cut, v->password, strlen(v->password)) == HASH_MATCH) {
+                fail_msg("matches: %s", cut);
+            }
+        }
+    }
+}
+
+static void test_trailing_octets_deny(void **state)
+{
+    static const char *const tails[] = {"\n", " ", "$", "=", "A", ".", "0", "AAAA", "\x80", ":x"};
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(hash_vectors); i++) {
+        const struct hash_vector *v = &hash_vectors[i];
+        char longer[HASH_MAX];
+
+        for (size_t j = 0; j < ROWS(tails); j++) {
+            snprintf(longer, sizeof(longer), "%s%s", v->stored, tails[j]);
+            if (verify(longer, v->password, strlen(v->password)) == HASH_MATCH)
+                fail_msg("matches: %s", longer);
+            snprintf(longer, sizeof(longer), "%s%s", tails[j], v->stored);
+            check_result("with something before it", longer,
+                verify(longer, v->password, strlen(v->password)), HASH_UNUSABLE);
+        }
+    }
+}
+
+/* An octet of each kind at every place: the readers stay inside the string, and do no work. */
+static void test_altered_hashes_are_read_safely(void **state)
+{
+    static const char octets[] = "\x01\n !$*+,./0129:=AJT_az{}~\x7f\x80\xff";
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(hash_vectors); i++) {
+        char *stored = copy(hash_vectors[i].stored, strlen(hash_vectors[i].stored) + 1);
+
+        for (char *c = stored; *c != '\0'; c++) {
+            char kept = *c;
+
+            for (const char *octet = octets; *octet != '\0'; octet++) {
+                *c = *octet;
+                (void)hash_usable(stored);
+            }
+            *c = kept;
+        }
+        free(stored);
+    }
+    assert_int_equal(seen.work, 0);
+}
+
+static void test_refused(void **state)
+{
+    static const struct {
+        const char *what, *stored;
+    } rows[] = {
+        {"empty", ""},
+        {"locked", "*"},
+        {"locked", "!"},
+        {"locked, with the hash kept", "!$2b$04$" SALT_22 DIGEST_31},
+        {"failure token", "*0"},
+        {"failure token", "*1"},
+        {"clear text", "secret"},
+        {"DES", "abJnggxhB/yWI"},
+        {"extended DES", "_J9..rasmBYk8r9AiWNc"},
+        {"MD5-crypt", "$1$etNnh7FA$OlM7eljE/B7F1J4XYNnk81"},
+        {"Apache's MD5", "$apr1$rzx2Tpxz$lT.nTTbnEZI6Vo5NPLG2N."},
+        {"a bare MD5", "5ebe2294ecd0e0f08eab7690d2a6ee69"},
+        {"PostgreSQL's MD5", "md55ebe2294ecd0e0f08eab7690d2a6ee69"},
+        {"bcrypt of the broken kind", "$2x$04$" SALT_22 DIGEST_31},
+        {"bcrypt without a kind", "$2$04$" SALT_22 DIGEST_31},
+        {"yescrypt's cousin", "$gy$j75$" SALT_22 "$" DIGEST_43},
+        {"SHA-1-crypt", "$sha1$40000$jtNX3nZ2$hBNaIXkt4wBI2o5rsi8KejSjNqIq"},
+        {"a prefix alone", "$6$"},
+        {"a salt alone", "$6$salt"},
+        {"a salt and no digest", "$6$salt$"},
+        {"SHA-512-crypt with SHA-256-crypt's digest", "$6$salt$" DIGEST_43},
+        {"SHA-256-crypt with SHA-512-crypt's digest", "$5$salt$" DIGEST_86},
+        {"a salt of 17", "$5$12345678901234567$" DIGEST_43},
+        {"a colon in the salt", "$5$a:b$" DIGEST_43},
+        {"an unended salt", "$2b$10$short"},
+        {"bcrypt's cost in one digit", "$2b$4$" SALT_22 DIGEST_31},
+        {"bcrypt's cost in three", "$2b$004$" SALT_22 DIGEST_31},
+        {"a letter outside the alphabet", "$2b$04$....-................." DIGEST_31},
+        {"yescrypt's flavour unknown", "$y$k75$" SALT_22 "$" DIGEST_43},
+        {"yescrypt without parameters", "$y$$" SALT_22 "$" DIGEST_43},
+        {"yescrypt without a salt", "$y$j75$$" DIGEST_43},
+        {"yescrypt's salt of 4n + 1", "$y$j75$.....$" DIGEST_43},
+        {"argon2 without digest", "$argon2id$v=19$m=8,t=1,p=1$" BASE64_16},
+        {"argon2 with an empty digest", "$argon2id$v=19$m=8,t=1,p=1$" BASE64_16 "$"},
+        {"argon2 with a digest of 3 octets", "$argon2id$v=19$m=8,t=1,p=1$" BASE64_16 "$AAAA"},
+        {"argon2 with a salt of 6 octets", "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAA$" BASE64_32},
+        {"argon2 without p", "$argon2id$v=19$m=8,t=1$" BASE64_16 "$" BASE64_32},
+        {"argon2 out of order", "$argon2id$v=19$t=1,m=8,p=1$" BASE64_16 "$" BASE64_32},
+        {"argon2 of a version to come", "$argon2id$v=20$m=8,t=1,p=1$" BASE64_16 "$" BASE64_32},
+        {"argon2 of a kind unknown", "$argon2x$v=19$m=8,t=1,p=1$" BASE64_16 "$" BASE64_32},
+        {"argon2 with a keyid", "$argon2id$v=19$m=8,t=1,p=1,keyid=A$" BASE64_16 "$" BASE64_32},
+        {"argon2 with padding", "$argon2id$v=19$m=8,t=1,p=1$" BASE64_16 "==$" BASE64_32},
+        {"spare bits set", "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAB$" BASE64_32},
+        {"SCRAM-SHA-1", "SCRAM-SHA-1$4096:AAAA$" KEY ":" KEY},
+        {"SCRAM without a salt", "SCRAM-SHA-256$4096:$" KEY ":" KEY},
+        {"SCRAM without a server key", "SCRAM-SHA-256$4096:AAAA$" KEY ":"},
+        {"SCRAM with short keys", "SCRAM-SHA-256$4096:AAAA$AAAA:AAAA"},
+        {"SCRAM without padding", "SCRAM-SHA-256$4096:AAAA$" BASE64_32 ":" KEY},
+        {"PBKDF2 of SHA-1", "$pbkdf2$1000$" BASE64_16 "$AAAAAAAAAAAAAAAAAAAAAAAAAAA"},
+        {"PBKDF2 with an empty digest", "$pbkdf2-sha256$1000$" BASE64_16 "$"},
+        {"PBKDF2 with SHA-256's digest", "$pbkdf2-sha512$1000$" BASE64_16 "$" BASE64_32},
+        {"PBKDF2 without a salt", "$pbkdf2-sha256$1000$$" BASE64_32},
+        {"a plus where passlib has a dot", "$pbkdf2-sha256$1000$+AAA$" BASE64_32},
+        {"scrypt with an empty digest", "$scrypt$ln=4,r=8,p=1$" BASE64_16 "$"},
+        {"scrypt without p", "$scrypt$ln=4,r=8$" BASE64_16 "$" BASE64_32},
+        {"Dovecot's clear text", "{PLAIN}secret"},
+        {"Dovecot's clear text", "{CLEARTEXT}secret"},
+        {"Dovecot's clear text in base64", "{PLAIN.B64}c2VjcmV0"},
+        {"Dovecot's MD5-crypt", "{MD5-CRYPT}$1$etNnh7FA$OlM7eljE/B7F1J4XYNnk81"},
+        {"Dovecot's MD5", "{PLAIN-MD5}5ebe2294ecd0e0f08eab7690d2a6ee69"},
+        {"Dovecot's DES", "{DES-CRYPT}abJnggxhB/yWI"},
+        {"Dovecot's SHA-1", "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="},
+        {"Dovecot's salted SHA-1", "{SSHA}uhMZiYY2IdiZLpNjOSRsIcuXYRh2/E6X"},
+        {"Dovecot's SHA-256", "{SHA256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols="},
+        {"Dovecot's SCRAM-SHA-1", "{SCRAM-SHA-1}4096,AAAA," KEY "," KEY},
+        {"crypt with MD5 inside", "{CRYPT}$1$etNnh7FA$OlM7eljE/B7F1J4XYNnk81"},
+        {"crypt with DES inside", "{CRYPT}abJnggxhB/yWI"},
+        {"crypt with Argon2 inside", "{CRYPT}$argon2id$v=19$m=8,t=1,p=1$" BASE64_16 "$" BASE64_32},
+        {"crypt with a prefix inside", "{CRYPT}{SSHA256}" KEY},
+        {"blowfish with SHA-512 inside", "{BLF-CRYPT}$6$salt$" DIGEST_86},
+        {"Argon2 with bcrypt inside", "{ARGON2ID}$2b$04$" SALT_22 DIGEST_31},
+        {"an empty hash behind a prefix", "{CRYPT}"},
+        {"an empty digest behind a prefix", "{SSHA256}"},
+        {"a digest without a salt", "{SSHA256}" KEY},
+        {"a NUL in an encoding", "{BLF-CRYPT.HEX}24326224303424002e2e"},
+        {"hex of an odd length", "{BLF-CRYPT.HEX}243"},
+        {"an encoding unknown", "{SSHA256.B32}" KEY},
+        {"an empty encoding", "{SSHA256.}" KEY},
+        {"two encodings", "{SSHA256.B64.HEX}" KEY},
+        {"an unended prefix", "{SSHA256"},
+        {"an empty prefix", "{}" KEY},
+        {"a brace alone", "{"},
+        {"a very long prefix", "{SSHA256SSHA256SSHA256SSHA256SSHA256}" KEY},
+        {"PBKDF2 of a kind unknown", "{PBKDF2}$2$salt$5$0000000000000000000000000000000000000000"},
+        {"PBKDF2 with SHA-1 cut", "{PBKDF2}$1$salt$5$00000000000000000000000000000000000000"},
+        {"PBKDF2 with no salt", "{PBKDF2}$1$$5$0000000000000000000000000000000000000000"},
+        {"Dovecot's SCRAM with too few fields", "{SCRAM-SHA-256}4096,AAAA," KEY},
+        {"Dovecot's SCRAM with too many", "{SCRAM-SHA-256}4096,AAAA," KEY "," KEY "," KEY},
+        {"Dovecot's SCRAM in PostgreSQL's form", "{SCRAM-SHA-256}4096:AAAA$" KEY ":" KEY},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        const char *stored = rows[i].stored;
+
+        if (usable(stored))
+            fail_msg("%s: usable: %s", rows[i].what, stored);
+        check_result(rows[i].what, stored, verify(stored, "", 0), HASH_UNUSABLE);
+        check_result(rows[i].what, stored, verify(stored, BYTES("secret")), HASH_UNUSABLE);
+        check_result(rows[i].what, stored, verify(stored, stored, strlen(stored)), HASH_UNUSABLE);
+    }
+    assert_false(hash_usable(NULL));
+    assert_int_equal(hash_verify(NULL, "", 0), HASH_UNUSABLE);
+    assert_int_equal(seen.work, 0);
+}
+
+/* Only looked at: none of these is hashed. */
+static void test_work_is_bounded(void **state)
+{
+    static const struct {
+        const char *stored;
+        bool usable;
+    } rows[] = {
+        {"$2b$03$" SALT_22 DIGEST_31, false}, {"$2b$04$" SALT_22 DIGEST_31, true},
+        {"$2b$16$" SALT_22 DIGEST_31, true}, {"$2b$17$" SALT_22 DIGEST_31, false},
+        {"$2b$31$" SALT_22 DIGEST_31, false}, {"$2b$99$" SALT_22 DIGEST_31, false},
+        {"$5$rounds=999$salt$" DIGEST_43, false}, {"$5$rounds=1000$salt$" DIGEST_43, true},
+        {"$5$rounds=01000$salt$" DIGEST_43, false}, {"$5$rounds=+1000$salt$" DIGEST_43, false},
+        {"$6$rounds=5000000$salt$" DIGEST_86, true}, {"$6$rounds=5000001$salt$" DIGEST_86, false},
+        {"$6$rounds=999999999$salt$" DIGEST_86, false},
+        {"$6$rounds=4294968296$salt$" DIGEST_86, false}, /* 1,000 in 32 bits */
+        {"$y$jFT$" SALT_22 "$" DIGEST_43, true},         /* crypt_gensalt(3)'s dearest: 1 GiB */
+        {"$y$jGT$" SALT_22 "$" DIGEST_43, false}, {"$y$jFU$" SALT_22 "$" DIGEST_43, false},
+        {"$y$j.T$" SALT_22 "$" DIGEST_43, false}, {"$y$jz75$" SALT_22 "$" DIGEST_43, false},
+        {"$7$I6..../....salt$" DIGEST_43, true}, /* N 2^20, r 8 */
+        {"$7$J6..../....salt$" DIGEST_43, false}, {"$7$I6....0....salt$" DIGEST_43, false},
+        {"$7$zzzzzzzzzzzsalt$" DIGEST_43, false}, {"$7$66.........salt$" DIGEST_43, false},
+        {"$argon2id$v=19$m=7,t=1,p=1$" BASE64_16 "$" BASE64_32, false},
+        {"$argon2id$v=19$m=8,t=1,p=1$" BASE64_16 "$" BASE64_32, true},
+        {"$argon2id$v=19$m=31,t=1,p=4$" BASE64_16 "$" BASE64_32, false},
+        {"$argon2id$v=19$m=32,t=1,p=4$" BASE64_16 "$" BASE64_32, true},
+        {"$argon2id$v=19$m=32,t=0,p=4$" BASE64_16 "$" BASE64_32, false},
+        {"$argon2id$v=19$m=32,t=1,p=0$" BASE64_16 "$" BASE64_32, false},
+        {"$argon2id$v=19$m=1048576,t=16,p=4$" BASE64_16 "$" BASE64_32, true},
+        {"$argon2id$v=19$m=1048576,t=17,p=4$" BASE64_16 "$" BASE64_32, false},
+        {"$argon2id$v=19$m=1048577,t=1,p=4$" BASE64_16 "$" BASE64_32, false},
+        {"$argon2id$v=19$m=8,t=4294967295,p=1$" BASE64_16 "$" BASE64_32, false},
+        {"$argon2id$v=19$m=4294967304,t=1,p=1$" BASE64_16 "$" BASE64_32, false},
+        {"SCRAM-SHA-256$0:AAAA$" KEY ":" KEY, false},
+        {"SCRAM-SHA-256$10000000:AAAA$" KEY ":" KEY, true},
+        {"SCRAM-SHA-256$10000001:AAAA$" KEY ":" KEY, false},
+        {"{SCRAM-SHA-256}10000001,AAAA," KEY "," KEY, false},
+        {"$pbkdf2-sha256$0$AAAA$" BASE64_32, false},
+        {"$pbkdf2-sha256$10000000$AAAA$" BASE64_32, true},
+        {"$pbkdf2-sha256$10000001$AAAA$" BASE64_32, false},
+        {"{PBKDF2}$1$salt$10000000$0000000000000000000000000000000000000000", true},
+        {"{PBKDF2}$1$salt$10000001$0000000000000000000000000000000000000000", false},
+        {"$scrypt$ln=20,r=8,p=1$AAAA$" BASE64_32, true},
+        {"$scrypt$ln=21,r=8,p=1$AAAA$" BASE64_32, false},
+        {"$scrypt$ln=20,r=8,p=2$AAAA$" BASE64_32, false},
+        {"$scrypt$ln=1,r=8,p=1$AAAA$" BASE64_32, false},
+        {"$scrypt$ln=4,r=4294967295,p=4294967295$AAAA$" BASE64_32, false},
+        {"$scrypt$ln=4,r=0,p=1$AAAA$" BASE64_32, false},
+        {"$scrypt$ln=64,r=8,p=1$AAAA$" BASE64_32, false},
+        {"$scrypt$ln=16,r=1,p=1$AAAA$" BASE64_32, false}, /* RFC 7914: N below 2^(16 r) */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        if (usable(rows[i].stored) != rows[i].usable)
+            fail_msg("usable is not %d: %s", rows[i].usable, rows[i].stored);
+        if (!rows[i].usable)
+            check_result(
+                "bounded", rows[i].stored, verify(rows[i].stored, BYTES("x")), HASH_UNUSABLE);
+    }
+    assert_int_equal(seen.work, 0);
+}
+
+/* The longest that is looked at, and one octet more; and a decoy of the longest. */
+static void test_length_is_bounded(void **state)
+{
+    static const char head[] = "{PBKDF2}$1$",
+                      tail[] = "$1$0000000000000000000000000000000000000000";
+    char stored[HASH_MAX + 1], decoy[HASH_MAX];
+
+    (void)state;
+    memset(stored, 's', sizeof(stored));
+    memcpy(stored, head, strlen(head));
+    memcpy(stored + HASH_MAX - sizeof(tail), tail, sizeof(tail));
+    assert_int_equal(strlen(stored), HASH_MAX - 1);
+    assert_int_equal(verify(stored, BYTES("x")), HASH_MISMATCH);
+    hash_decoy(stored, decoy, sizeof(decoy));
+    assert_int_equal(strlen(decoy), HASH_MAX - 1);
+    assert_int_equal(verify(decoy, BYTES("x")), HASH_MISMATCH);
+
+    /* One more than that, which would be the same hash if it were cut. */
+    stored[HASH_MAX - 1] = '0';
+    stored[HASH_MAX] = '\0';
+    assert_int_equal(verify(stored, BYTES("x")), HASH_UNUSABLE);
+    assert_false(usable(stored));
+    hash_decoy(stored, decoy, sizeof(decoy));
+    assert_memory_equal(decoy, "$2b$10$", 7);
+}
+
+/* Passwords that crypt(3) would cut. */
+
+static void test_a_password_that_would_be_cut_is_refused_after_the_work(void **state)
+{
+    static const char p72[] =
+        "72 octets 72 octets 72 octets 72 octets 72 octets 72 octets 72 octets ab";
+    static const char p73[] =
+        "72 octets 72 octets 72 octets 72 octets 72 octets 72 octets 72 octets abc";
+    static const char bcrypt[] = "$2b$04$Z/uR2068Z7ykn43QNHx0eOapKHC8M8QZ2odYmCp6mP6gEYMmbOqz.";
+    static const char horse[] = "$2b$04$w9ONQ1Wwmwf1I37ii/gn/OlylD0wZ32lS4lsVSVS/q2LufvoeetxC";
+    static const char empty[] = "$2b$04$Bo4fhlffX22ZbS6J82acf.7o9OO/z3ysH.HExCdjdE.nRTWMiSTu2";
+    static const char sha[] = "$5$nFgytToKKkNfq3Vz$QWUgOB7joYUbht89nHMI0qJJLVuvF1LOJc7heJDXq/6";
+    static char p511[511], p512[512];
+    const struct {
+        const char *what, *stored, *password;
+        size_t password_len;
+        enum hash_result want;
+    } rows[] = {
+        {"bcrypt, 72 octets", bcrypt, BYTES(p72), HASH_MATCH},
+        {"bcrypt, 73 octets", bcrypt, BYTES(p73), HASH_MISMATCH},
+        {"bcrypt, 72 octets and a NUL", bcrypt, p72, sizeof(p72), HASH_MISMATCH},
+        {"bcrypt, a NUL at the end", horse, BYTES("correct horse\0"), HASH_MISMATCH},
+        {"bcrypt, a NUL and more", horse, BYTES("correct horse\0more"), HASH_MISMATCH},
+        {"bcrypt of nothing, a NUL", empty, BYTES("\0"), HASH_MISMATCH},
+        {"SHA-crypt, a NUL and more", sha, BYTES("correct horse\0more"), HASH_MISMATCH},
+        {"SHA-crypt, the longest that libcrypt takes", sha, p511, sizeof(p511), HASH_MISMATCH},
+        {"SHA-crypt, longer", sha, p512, sizeof(p512), HASH_MISMATCH},
+    };
+
+    (void)state;
+    memset(p511, 'p', sizeof(p511));
+    memset(p512, 'p', sizeof(p512));
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        seen.work = 0;
+        check_result(rows[i].what, rows[i].stored,
+            verify(rows[i].stored, rows[i].password, rows[i].password_len), rows[i].want);
+        if (seen.work != 1)
+            fail_msg("%s: %u hashes", rows[i].what, seen.work);
+    }
+}
+
+/* crypt(3) would stop at it; as an HMAC key it would be padding, and no difference. */
+static void test_a_nul_is_part_of_no_password(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS(hash_vectors); i++) {
+        const struct hash_vector *v = &hash_vectors[i];
+
+        check_result("a NUL at the end", v->stored,
+            verify(v->stored, v->password, strlen(v->password) + 1), HASH_MISMATCH);
+    }
+}
+
+/* Decoys. */
+
+static void test_decoys_cost_the_same_and_never_match(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS(hash_vectors); i++) {
+        const struct hash_vector *v = &hash_vectors[i];
+        char decoy[HASH_MAX], again[HASH_MAX];
+        size_t len = strlen(v->password);
+
+        hash_decoy(v->stored, decoy, sizeof(decoy));
+        seen.work = 0;
+        check_result("decoy", decoy, verify(decoy, v->password, len), HASH_MISMATCH);
+        if (seen.work == 0)
+            fail_msg("no work: %s", decoy);
+        check_result("decoy", decoy, verify(decoy, "", 0), HASH_MISMATCH);
+        check_result("decoy", decoy, verify(decoy, decoy, strlen(decoy)), HASH_MISMATCH);
+        hash_decoy(decoy, again, sizeof(again));
+        assert_string_equal(again, decoy);
+        if (v->stored[0] != '{')
+            assert_int_equal(strlen(decoy), strlen(v->stored));
+    }
+}
+
+static void test_decoys_keep_the_parameters(void **state)
+{
+    static const char bcrypt_10[] = "$2b$10$" SALT_22 DIGEST_31;
+    static const struct {
+        const char *like, *decoy;
+    } rows[] = {
+        {NULL, bcrypt_10},
+        {"", bcrypt_10},
+        {"*", bcrypt_10},
+        {"{PLAIN}secret", bcrypt_10},
+        {"$2b$17$" SALT_22 DIGEST_31, bcrypt_10},
+        {"$2y$12$0123456789012345678901" DIGEST_31, "$2y$12$" SALT_22 DIGEST_31},
+        {"{BLF-CRYPT}$2y$12$0123456789012345678901" DIGEST_31, "$2y$12$" SALT_22 DIGEST_31},
+        {"$y$j9T$012345678/$" DIGEST_43, "$y$j9T$..........$" DIGEST_43},
+        {"$7$CU..../....0123$" DIGEST_43, "$7$CU..../........$" DIGEST_43},
+        {"$6$rounds=656000$0123$" DIGEST_86, "$6$rounds=656000$....$" DIGEST_86},
+        {"$5$$" DIGEST_43, "$5$$" DIGEST_43},
+        {"$argon2id$v=19$m=65536,t=3,p=4$c2FsdCBvZiAxNiBvY3RzIQ$" BASE64_32,
+            "$argon2id$v=19$m=65536,t=3,p=4$" BASE64_16 "$" BASE64_32},
+        {"SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$" KEY ":" KEY,
+            "SCRAM-SHA-256$4096:" BASE64_16 "==$" KEY ":" KEY},
+        {"{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==," KEY "," KEY,
+            "SCRAM-SHA-256$4096:" BASE64_16 "==$" KEY ":" KEY},
+        {"$pbkdf2-sha256$29000$z5lTynnP2TsH4BxDSKnVeg$" BASE64_32,
+            "$pbkdf2-sha256$29000$" BASE64_16 "$" BASE64_32},
+        {"$scrypt$ln=16,r=8,p=1$z5lTynnP2TsH4BxDSKnVeg$" BASE64_32,
+            "$scrypt$ln=16,r=8,p=1$" BASE64_16 "$" BASE64_32},
+        {"{pbkdf2}$1$salt$5$db99d618f804d091d0f702ff7e6c189bf71f637f",
+            "{PBKDF2}$1$salt$5$0000000000000000000000000000000000000000"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        char decoy[HASH_MAX];
+
+        hash_decoy(rows[i].like, decoy, sizeof(decoy));
+        assert_string_equal(decoy, rows[i].decoy);
+    }
+    assert_int_equal(seen.work, 0);
+}
+
+/* The fallback is a hash that is worked on. */
+static void test_the_fallback_decoy_does_the_work(void **state)
+{
+    char decoy[HASH_MAX];
+
+    (void)state;
+    hash_decoy(NULL, decoy, sizeof(decoy));
+    assert_int_equal(verify(decoy, BYTES("x")), HASH_MISMATCH);
+    assert_int_equal(seen.work, 1);
+}
+
+/* A guest: threads, errors, memory. */
+
+/* libargon2 keeps its memory when a thread does not start. */
+static int lend_memory(uint8_t **memory, size_t size)
+{
+    static uint8_t lent[64 * 1024];
+
+    *memory = lent;
+    return size <= sizeof(lent) ? ARGON2_OK : ARGON2_MEMORY_ALLOCATION_ERROR;
+}
+
+static void take_memory_back(uint8_t *memory, size_t size)
+{
+    (void)memory;
+    (void)size;
+}
+
+static void test_no_thread_is_started(void **state)
+{
+    static const char lanes[] = "$argon2id$v=19$m=64,t=2,p=4$c2FsdCBvZiAxNiBvY3RzIQ"
+                                "$q7bXVF3pIrxThsegIO0C8ymK47rJY+T38U+820n3FT8";
+    uint8_t out[32], salt[16] = {0};
+    argon2_context control = {.out = out,
+        .outlen = sizeof(out),
+        .salt = salt,
+        .saltlen = sizeof(salt),
+        .m_cost = 64,
+        .t_cost = 2,
+        .lanes = 4,
+        .threads = 4,
+        .version = ARGON2_VERSION_13,
+        .allocate_cbk = lend_memory,
+        .free_cbk = take_memory_back};
+
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__)
+    skip(); /* its own pthread_create() stands before ours */
+#endif
+    assert_int_equal(argon2_ctx(&control, Argon2_id), ARGON2_THREAD_FAIL);
+    assert_int_not_equal(seen.threads, 0);
+    seen.threads = 0;
+    assert_int_equal(verify(lanes, BYTES("correct horse")), HASH_MATCH);
+    assert_int_equal(seen.threads, 0);
+}
+
+static void test_a_failing_library_is_an_error_and_never_a_verdict(void **state)
+{
+    unsigned long host = ERR_PACK(ERR_LIB_USER, 0, 1);
+
+    (void)state;
+    ERR_clear_error();
+    ERR_raise(ERR_LIB_USER, 1);
+    seen.fail = true;
+    seen.crypt_errno = ENOMEM;
+    for (size_t i = 0; i < ROWS(hash_vectors); i++) {
+        const struct hash_vector *v = &hash_vectors[i];
+
+        check_result(v->producer, v->stored, verify(v->stored, v->password, strlen(v->password)),
+            HASH_ERROR);
+    }
+    /* The host's own error is still there, and alone. */
+    assert_int_equal(ERR_get_error(), host);
+    assert_int_equal(ERR_get_error(), 0);
+}
+
+static void test_what_libcrypt_calls_invalid_is_unusable(void **state)
+{
+    (void)state;
+    seen.fail = true;
+    seen.crypt_errno = EINVAL;
+    assert_int_equal(verify("$2b$04$" SALT_22 DIGEST_31, BYTES("x")), HASH_UNUSABLE);
+}
+
+static void test_crypt_memory_is_wiped_by_capacity(void **state)
+{
+    static const bool fail[] = {false, true};
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(fail); i++) {
+        memset(&seen, 0, sizeof(seen));
+        seen.fail = fail[i];
+        seen.crypt_errno = ENOMEM;
+        (void)verify("$2b$04$" SALT_22 DIGEST_31, BYTES("x"));
+        assert_int_equal(seen.work, 1);
+        assert_int_equal(seen.phrase_wiped, CRYPT_MAX_PASSPHRASE_SIZE);
+        assert_int_equal(seen.data_wiped, sizeof(struct crypt_data));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_vectors_match_their_password_only, begin),
+        cmocka_unit_test_setup(test_every_scheme_has_a_vector, begin),
+        cmocka_unit_test_setup(test_dovecot_prefixes_in_either_case, begin),
+        cmocka_unit_test_setup(test_bcrypt_salt_with_spare_bits_set, begin),
+        cmocka_unit_test_setup(test_scram_compares_both_keys, begin),
+        cmocka_unit_test_setup(test_truncated_hashes_deny, begin),
+        cmocka_unit_test_setup(test_trailing_octets_deny, begin),
+        cmocka_unit_test_setup(test_altered_hashes_are_read_safely, begin),
+        cmocka_unit_test_setup(test_refused, begin),
+        cmocka_unit_test_setup(test_work_is_bounded, begin),
+        cmocka_unit_test_setup(test_length_is_bounded, begin),
+        cmocka_unit_test_setup(test_a_password_that_would_be_cut_is_refused_after_the_work, begin),
+        cmocka_unit_test_setup(test_a_nul_is_part_of_no_password, begin),
+        cmocka_unit_test_setup(test_decoys_cost_the_same_and_never_match, begin),
+        cmocka_unit_test_setup(test_decoys_keep_the_parameters, begin),
+        cmocka_unit_test_setup(test_the_fallback_decoy_does_the_work, begin),
+        cmocka_unit_test_setup(test_no_thread_is_started, begin),
+        cmocka_unit_test_setup(test_a_failing_library_is_an_error_and_never_a_verdict, begin),
+        cmocka_unit_test_setup(test_what_libcrypt_calls_invalid_is_unusable, begin),
+        cmocka_unit_test_setup(test_crypt_memory_is_wiped_by_capacity, begin),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
