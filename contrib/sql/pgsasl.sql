@@ -121,12 +121,18 @@ CREATE TABLE IF NOT EXISTS pgsasl.smtp_users (
                             '\$[A-Za-z0-9+/]{2,128}\$[A-Za-z0-9+/]{43}$')
         OR password_hash ~ '^\{PBKDF2\}\$1\$[!-#%-~]{1,128}\$[1-9][0-9]{0,7}\$[0-9A-Fa-f]{40}$'
         -- Dovecot's salted digests: digest (32 or 64 octets) and salt (at least 2) together, in base64 or hex
-        OR password_hash ~ ('^\{SSHA256(\.B64)?\}([A-Za-z0-9+/]{4}){11,60}'
+        OR password_hash ~ ('^\{SSHA256(\.B64|\.BASE64)?\}([A-Za-z0-9+/]{4}){11,60}'
                             '([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$')
-        OR password_hash ~ ('^\{SSHA512(\.B64)?\}([A-Za-z0-9+/]{4}){22,60}'
+        OR password_hash ~ ('^\{SSHA512(\.B64|\.BASE64)?\}([A-Za-z0-9+/]{4}){22,60}'
                             '([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$')
         OR password_hash ~ '^\{SSHA256\.HEX\}([0-9A-Fa-f]{2}){34,160}$'
         OR password_hash ~ '^\{SSHA512\.HEX\}([0-9A-Fa-f]{2}){66,160}$'
+        -- Dovecot's other schemes in an encoding: it must begin as theirs do, with '$' or, SCRAM, a digit
+        OR password_hash ~ ('^\{(((BLF|SHA256|SHA512)-)?CRYPT|ARGON2ID?|PBKDF2)\.(B64|BASE64)\}'
+                            'J[A-P][A-Za-z0-9+/]{70,}={0,2}$')
+        OR password_hash ~ '^\{(((BLF|SHA256|SHA512)-)?CRYPT|ARGON2ID?|PBKDF2)\.HEX\}24([0-9A-Fa-f]{2}){54,}$'
+        OR password_hash ~ '^\{SCRAM-SHA-256\.(B64|BASE64)\}[MNO][A-Za-z0-9+/]{120,}={0,2}$'
+        OR password_hash ~ '^\{SCRAM-SHA-256\.HEX\}3[1-9]([0-9A-Fa-f]{2}){90,}$'
     ))
 ) WITH (fillfactor = 90);
 CREATE INDEX IF NOT EXISTS smtp_users_account_id_idx ON pgsasl.smtp_users (account_id);
@@ -315,6 +321,8 @@ EXCEPTION
 END
 $$;
 
+SELECT pgsasl.make_partitions() \g /dev/null
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- For the plugin
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -329,18 +337,25 @@ DECLARE
     id text := split_part(substr(hash, start), '$', 2);
     last_part text;
 BEGIN
-    IF id IN ('2a', '2b', '2y') THEN
+    IF prefix LIKE '%.%' AND prefix NOT LIKE '{SSHA%' THEN -- a hash in text form, encoded: the decoy need not be
+        BEGIN
+            RETURN pgsasl.decoy_of(split_part(prefix, '.', 1) || '}' || convert_from(
+                decode(substr(hash, start), CASE WHEN prefix LIKE '%.HEX}' THEN 'hex' ELSE 'base64' END), 'UTF8'));
+        EXCEPTION WHEN OTHERS THEN
+            RETURN NULL; -- broken: the plugin then makes a decoy of its own
+        END;
+    ELSIF id IN ('2a', '2b', '2y') THEN
         RETURN left(hash, -31) || repeat('.', 31);
     ELSIF prefix = '{PBKDF2}' THEN
         RETURN left(hash, -40) || repeat('0', 40);
     ELSIF hash LIKE '%SCRAM-SHA-256%' THEN -- two keys of 44 characters
-        RETURN left(hash, -89) || repeat('A', 43) || '=' || substr(hash, length(hash) - 44, 1) || repeat('A', 43) || '=';
+        RETURN left(hash, -89) || repeat('A', 43) || '=' || left(right(hash, 45), 1) || repeat('A', 43) || '=';
     ELSIF id <> '' THEN
         last_part := substring(hash FROM '[^$]+$');
         RETURN left(hash, -length(last_part))
             || repeat(CASE WHEN id IN ('5', '6', '7', 'y') THEN '.' ELSE 'A' END, length(last_part));
     END IF;
-    RETURN CASE -- digest and salt together, the digest first: as many characters as hold nothing of the salt
+    RETURN CASE -- digest and salt in one: what holds nothing of the salt
         WHEN prefix = '{SSHA256.HEX}' THEN overlay(hash PLACING repeat('0', 64) FROM start)
         WHEN prefix = '{SSHA512.HEX}' THEN overlay(hash PLACING repeat('0', 128) FROM start)
         WHEN prefix LIKE '{SSHA256%' THEN overlay(hash PLACING repeat('A', 42) FROM start)
@@ -578,8 +593,5 @@ BEGIN
     GRANT EXECUTE ON FUNCTION pgsasl.schema_version() TO pgsasl_auditor;
 END
 $$;
-
-SELECT pgsasl.make_partitions() AS done
-\g /dev/null
 
 COMMIT;

@@ -1,0 +1,73 @@
+-- find_user: one row for any name.
+BEGIN;
+SELECT * FROM no_plan();
+
+SELECT volatility_is('pgsasl', 'find_user', ARRAY['text', 'inet'], 'stable', 'find_user runs on a hot standby');
+SELECT results_eq($$SELECT count(*), count(decoy_hash) FROM pgsasl.find_user('nobody', '192.0.2.1')$$,
+    'VALUES (1::bigint, 0::bigint)', 'an empty table: one row, no decoy');
+
+SELECT pgsasl.add_account('shop') AS shop \gset
+SELECT pgsasl.add_user('app', 'a long password', :shop) AS app \gset
+SELECT pgsasl.add_user('App', 'a long password', :shop) AS other \gset
+SELECT password_hash AS hash FROM pgsasl.smtp_users WHERE user_id = :app \gset
+SELECT row_eq($$SELECT * FROM pgsasl.find_user('app', '192.0.2.1')$$,
+    ROW(:app::bigint, :'hash'::text, true, 'good'::text, NULL::timestamptz, true, false, NULL::text), 'a user');
+UPDATE pgsasl.smtp_users SET enabled = false WHERE user_id = :app;
+UPDATE pgsasl.accounts SET standing = 'suspended' WHERE account_id = :shop;
+SELECT row_eq($$SELECT enabled, account_standing FROM pgsasl.find_user('app', NULL)$$,
+    ROW(false, 'suspended'::text), 'disabled, of a suspended account');
+
+SELECT row_eq(format('SELECT user_id, password_hash, deleted_at FROM pgsasl.find_user(%L, NULL)', name),
+    ROW(NULL::bigint, NULL::text, NULL::timestamptz), 'unknown: ' || name)
+FROM unnest(ARRAY['nobody', 'APP', ' app', 'app ', 'app%', '', 'app''--', 'app@example.com', repeat('x', 100000)]) AS name;
+SELECT row_eq($$SELECT user_id, throttled FROM pgsasl.find_user(NULL, NULL)$$, ROW(NULL::bigint, false), 'no name at all');
+SELECT is((pgsasl.find_user('nobody', NULL)).decoy_hash, left(password_hash, 29) || repeat('.', 31),
+    'the decoy is the newest user''s scheme, cost and salt')
+FROM pgsasl.smtp_users WHERE user_id = :other;
+
+CREATE FUNCTION allowed(networks cidr[], client inet) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE pgsasl.smtp_users SET allowed_networks = networks WHERE username = 'app';
+    RETURN (pgsasl.find_user('app', client)).client_allowed;
+END
+$$;
+SELECT is(allowed(networks, client), wanted,
+    coalesce(host(client), 'no address') || ' and the list ' || coalesce(networks::text, 'NULL'))
+FROM (VALUES
+    (NULL::cidr[], '192.0.2.1'::inet, true), (NULL, NULL, true), ('{}', '192.0.2.1', true), ('{}', NULL, true),
+    ('{192.0.2.0/24}', '192.0.2.1', true), ('{192.0.2.0/24}', '192.0.3.1', false), ('{192.0.2.0/24}', NULL, false),
+    ('{192.0.2.0/24}', '2001:db8::1', false), ('{192.0.2.7/32,2001:db8::/32}', '2001:db8:1::1', true),
+    ('{192.0.2.7/32,2001:db8::/32}', '192.0.2.7', true), ('{192.0.2.7/32,2001:db8::/32}', '192.0.2.8', false),
+    ('{2001:db8::/32}', '2001:db9::1', false), ('{0.0.0.0/0}', '198.51.100.1', true), ('{0.0.0.0/0}', '::1', false))
+    AS t (networks, client, wanted);
+
+DELETE FROM pgsasl.smtp_users WHERE username = 'app';
+SELECT row_eq($$SELECT user_id, password_hash, deleted_at FROM pgsasl.find_user('app', NULL)$$,
+    ROW(NULL::bigint, NULL::text, now()), 'a deleted user has no hash and a time of deletion');
+INSERT INTO pgsasl.deleted_users (username, user_id, account_id, deleted_at) VALUES ('app', :app, :shop, '2020-01-01');
+SELECT is((pgsasl.find_user('app', NULL)).deleted_at, now(), 'the last one');
+SELECT pgsasl.add_user('app', 'a long password', :shop) AS again \gset
+SELECT row_eq($$SELECT user_id, deleted_at FROM pgsasl.find_user('app', NULL)$$,
+    ROW(:again::bigint, NULL::timestamptz), 'a name used again is a user');
+
+ALTER TABLE pgsasl.smtp_users DROP CONSTRAINT smtp_users_password_hash_scheme;
+UPDATE pgsasl.smtp_users SET password_hash = '';
+SELECT is((pgsasl.find_user('app', NULL)).password_hash, '', 'a broken hash is given as it is');
+SELECT lives_ok($$SELECT pgsasl.find_user('nobody', NULL)$$, 'and makes no decoy fail');
+
+INSERT INTO pgsasl.smtp_users (username, password_hash, account_id)
+SELECT 'user' || n, '$2b$10$' || repeat('x', 53), :shop FROM generate_series(1, 5000) AS n;
+ANALYZE pgsasl.smtp_users;
+SELECT seq_scan AS scans FROM pg_stat_xact_user_tables WHERE relid = 'pgsasl.smtp_users'::regclass \gset
+SELECT count(*) FROM generate_series(1, 20) AS n, pgsasl.find_user('user' || n, NULL) \g /dev/null
+SELECT count(*) FROM generate_series(1, 20) AS n, pgsasl.find_user('nobody' || n, NULL) \g /dev/null
+SELECT is(seq_scan, :scans::bigint, 'neither a user nor an unknown name costs a scan of the table')
+FROM pg_stat_xact_user_tables WHERE relid = 'pgsasl.smtp_users'::regclass;
+
+SELECT * FROM finish();
+ROLLBACK;
+
+-- As on a hot standby: a write would be an error, and fail the file.
+BEGIN TRANSACTION READ ONLY;
+SELECT count(*) FROM pgsasl.find_user('nobody', NULL) \g /dev/null
+ROLLBACK;

@@ -1,0 +1,110 @@
+-- Who may do what. The tables of rights are complete: a right too many fails as one too few does.
+BEGIN;
+SELECT * FROM no_plan();
+
+SELECT pgsasl.add_account('shop') AS shop \gset
+SELECT pgsasl.add_user('app', 'a long password', :shop) AS app \gset
+SELECT failure('app');
+
+CREATE FUNCTION executable_by(role text) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT p.proname::text FROM pg_proc p
+    WHERE p.pronamespace = 'pgsasl'::regnamespace AND has_function_privilege(role, p.oid, 'EXECUTE') ORDER BY 1
+$$;
+CREATE FUNCTION rights_of(role text) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT c.relname || ' ' || lower(r)
+    FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS r
+    WHERE c.relnamespace = 'pgsasl'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+        AND has_table_privilege(role, c.oid, r)
+    UNION ALL
+    SELECT c.relname || '(' || string_agg(a.attname, ',' ORDER BY a.attnum) || ') ' || lower(r)
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped,
+        unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) AS r
+    WHERE c.relnamespace = 'pgsasl'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+        AND NOT has_table_privilege(role, c.oid, r) AND has_column_privilege(role, c.oid, a.attnum, r)
+    GROUP BY c.relname, r
+    UNION ALL
+    SELECT c.relname || ' sequence'
+    FROM pg_class c
+    WHERE c.relnamespace = 'pgsasl'::regnamespace AND c.relkind = 'S'
+        AND has_sequence_privilege(role, c.oid, 'USAGE, SELECT, UPDATE')
+    ORDER BY 1
+$$;
+CREATE ROLE pgsasl_test_nobody;
+
+-- the roles themselves
+SELECT is(ROW(rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls)::text,
+    ROW(login, false, false, false, false, false)::text, name || ': its attributes')
+FROM (VALUES ('pgsasl_plugin', true), ('pgsasl_operator', false), ('pgsasl_auditor', false)) AS t (name, login)
+    JOIN pg_roles ON rolname = name;
+SELECT is(rolpassword, NULL, 'pgsasl_plugin has no password of its own') FROM pg_authid WHERE rolname = 'pgsasl_plugin';
+SELECT is(rolconfig, ARRAY['statement_timeout=5s', 'client_connection_check_interval=1s'],
+    'the server ends what the plugin has given up')
+FROM pg_roles WHERE rolname = 'pgsasl_plugin';
+
+-- what each may do, as the catalogue has it
+SELECT is_empty(format('SELECT executable_by(%L)', 'pgsasl_test_nobody'), 'PUBLIC may call nothing');
+SELECT is_empty(format('SELECT rights_of(%L)', 'pgsasl_test_nobody'), 'nor touch a table');
+SELECT schema_privs_are('pgsasl', role, privileges, role || ': the schema')
+FROM (VALUES ('pgsasl_test_nobody', '{}'::text[]), ('pgsasl_plugin', '{USAGE}'), ('pgsasl_operator', '{USAGE}'),
+    ('pgsasl_auditor', '{USAGE}')) AS t (role, privileges);
+SELECT results_eq($$SELECT executable_by('pgsasl_plugin')$$, ARRAY['find_user', 'record_failure'],
+    'the plugin may call its functions');
+SELECT is_empty($$SELECT rights_of('pgsasl_plugin')$$, 'and touch no table');
+SELECT results_eq($$SELECT executable_by('pgsasl_operator')$$,
+    ARRAY['add_account', 'add_user', 'hash_password', 'schema_version', 'set_password'], 'what operators may call');
+SELECT results_eq($$SELECT rights_of('pgsasl_operator') ORDER BY 1$$, ARRAY[
+    'accounts delete', 'accounts select', 'accounts(name,standing) insert', 'accounts(name,standing) update',
+    'deleted_users select', 'settings select', 'smtp_users delete',
+    'smtp_users(user_id,username,enabled,account_id,account_standing,allowed_networks,app,note,rotation_grace,created_at,'
+        'password_changed_at,last_login_at,last_login_from) select',
+    'smtp_users(username,password_hash,enabled,account_id,allowed_networks,app,note,rotation_grace) insert',
+    'smtp_users(username,password_hash,enabled,account_id,allowed_networks,app,note,rotation_grace) update'],
+    'what operators may touch');
+SELECT results_eq($$SELECT executable_by('pgsasl_auditor')$$, ARRAY['schema_version'], 'what auditors may call');
+SELECT results_eq($$SELECT rights_of('pgsasl_auditor')$$,
+    ARRAY['auth_failures select', 'deleted_users select', 'settings select'], 'what auditors may touch');
+
+-- and as they find it
+SELECT permits('pgsasl_plugin', $$SELECT * FROM pgsasl.find_user('app', '192.0.2.1')$$);
+SELECT permits('pgsasl_plugin', $$SELECT pgsasl.record_failure(gen_random_uuid(), now(), 'app', '1', 'wrong_password',
+    '{wrong_password}', 'PLAIN', '192.0.2.1', 1, '192.0.2.25', 'smtp', 'mx', NULL)$$);
+SELECT denies('pgsasl_plugin', statement) FROM unnest(ARRAY[
+    'SELECT * FROM pgsasl.smtp_users', 'SELECT * FROM pgsasl.auth_failures', 'DELETE FROM pgsasl.auth_failures',
+    'SELECT * FROM pgsasl.auth_failures_default', 'UPDATE pgsasl.accounts SET standing = ''good''',
+    'SELECT pgsasl.make_partitions()', 'SELECT pgsasl.set_password(''app'', ''a long password'')',
+    'SELECT pgsasl.hash_password(''a long password'')', 'CREATE TABLE pgsasl.mine ()']) AS statement;
+
+SELECT permits('pgsasl_operator', statement) FROM unnest(ARRAY[
+    'SELECT pgsasl.add_account(''club'')',
+    'SELECT pgsasl.add_user(''new'', ''a long password'', (SELECT account_id FROM pgsasl.accounts WHERE name = ''club''))',
+    'SELECT pgsasl.set_password(''new'', ''another password'')',
+    'INSERT INTO pgsasl.smtp_users (username, password_hash, account_id)
+        SELECT ''raw'', pgsasl.hash_password(''a long password''), account_id FROM pgsasl.accounts WHERE name = ''club''',
+    'UPDATE pgsasl.smtp_users SET password_hash = pgsasl.hash_password(''another password'') WHERE username = ''raw''',
+    'UPDATE pgsasl.smtp_users SET enabled = false, allowed_networks = ''{192.0.2.0/24}'' WHERE username = ''new''',
+    'UPDATE pgsasl.accounts SET standing = ''suspended'' WHERE name = ''club''',
+    'SELECT username, enabled, account_standing, password_changed_at FROM pgsasl.smtp_users',
+    'DELETE FROM pgsasl.smtp_users WHERE username = ''new''',
+    'SELECT * FROM pgsasl.deleted_users']) AS statement;
+SELECT is(count(*), 1::bigint, 'an operator''s DELETE has its tombstone') FROM pgsasl.deleted_users WHERE username = 'new';
+SELECT denies('pgsasl_operator', statement) FROM unnest(ARRAY[
+    'SELECT password_hash FROM pgsasl.smtp_users', 'SELECT * FROM pgsasl.smtp_users', 'SELECT u FROM pgsasl.smtp_users u',
+    'SELECT username FROM pgsasl.smtp_users WHERE password_hash LIKE ''$2%''',
+    'UPDATE pgsasl.smtp_users SET note = password_hash',
+    'UPDATE pgsasl.smtp_users SET enabled = true RETURNING password_hash',
+    'DELETE FROM pgsasl.smtp_users RETURNING password_hash',
+    'SELECT * FROM pgsasl.find_user(''app'', NULL)', 'SELECT * FROM pgsasl.auth_failures',
+    'UPDATE pgsasl.smtp_users SET password_changed_at = now()', 'UPDATE pgsasl.smtp_users SET account_standing = ''good''',
+    'DELETE FROM pgsasl.deleted_users', 'UPDATE pgsasl.settings SET bcrypt_cost = 10', 'TRUNCATE pgsasl.smtp_users',
+    'ALTER TABLE pgsasl.smtp_users DISABLE TRIGGER ALL']) AS statement;
+
+SELECT permits('pgsasl_auditor', 'SELECT * FROM pgsasl.auth_failures');
+SELECT permits('pgsasl_auditor', 'SELECT * FROM pgsasl.deleted_users');
+SELECT denies('pgsasl_auditor', statement) FROM unnest(ARRAY[
+    'SELECT username FROM pgsasl.smtp_users', 'SELECT * FROM pgsasl.accounts', 'DELETE FROM pgsasl.auth_failures',
+    'INSERT INTO pgsasl.auth_failures (attempt_id, occurred_at, reason, failed_checks)
+        VALUES (gen_random_uuid(), now(), ''throttled'', ''{}'')',
+    'SELECT * FROM pgsasl.find_user(''app'', NULL)']) AS statement;
+
+SELECT * FROM finish();
+ROLLBACK;

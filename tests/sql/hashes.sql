@@ -1,0 +1,74 @@
+-- Which hashes may be stored, and the decoys made of them. The accepted ones are those of the C unit tests, made by other
+-- programs.
+BEGIN;
+SELECT * FROM no_plan();
+
+SELECT pgsasl.add_user('app', 'a long password', pgsasl.add_account('shop')) AS app \gset
+
+CREATE TEMPORARY TABLE accepted (hash text);
+\set vectors `sed -n 's/^     "\(.*\)"},$/\1/p' "$HASH_VECTORS"`
+INSERT INTO accepted SELECT unnest(string_to_array(:'vectors', E'\n'));
+SELECT cmp_ok(count(*), '>=', 60::bigint, 'there are hashes of other programs') FROM accepted;
+SELECT lives_ok(format('UPDATE pgsasl.smtp_users SET password_hash = %L', hash), 'accepted: ' || hash) FROM accepted;
+
+SELECT is(length(pgsasl.decoy_of(hash)), length(hash), 'a decoy as long as ' || hash)
+FROM accepted WHERE hash !~ '^{([^S.]|S[^S.])[^}]*\.';
+SELECT isnt(pgsasl.decoy_of(hash), hash, 'a decoy of ' || hash) FROM accepted;
+SELECT lives_ok(format('UPDATE pgsasl.smtp_users SET password_hash = %L', pgsasl.decoy_of(hash)),
+    'its decoy is a hash: ' || hash)
+FROM accepted;
+SELECT is(pgsasl.decoy_of(hash), decoy, 'scheme, cost and salt are kept: ' || hash)
+FROM (VALUES
+    ('$2b$10$' || repeat('x', 53), '$2b$10$' || repeat('x', 22) || repeat('.', 31)),
+    ('$6$rounds=5000$salt$' || repeat('x', 86), '$6$rounds=5000$salt$' || repeat('.', 86)),
+    ('$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$' || repeat('x', 43),
+        '$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$' || repeat('A', 43)),
+    ('SCRAM-SHA-256$4096:c2FsdA==$' || repeat('x', 43) || '=:' || repeat('y', 43) || '=',
+        'SCRAM-SHA-256$4096:c2FsdA==$' || repeat('A', 43) || '=:' || repeat('A', 43) || '='),
+    ('{SSHA256}' || repeat('x', 48), '{SSHA256}' || repeat('A', 42) || repeat('x', 6)),
+    ('', NULL), ('*', NULL), ('$6$', NULL), ('secret', NULL), ('{CRYPT.B64}%', NULL)) AS t (hash, decoy);
+SELECT lives_ok(format('SELECT pgsasl.decoy_of(%L)', hash), 'no decoy fails: ' || hash)
+FROM unnest(ARRAY['$2b$10$short', 'SCRAM-SHA-256$', '{PBKDF2}$1$', '{SSHA512.HEX}', '{', '}', '$', '$$', '$y$',
+    '{BLF-CRYPT.HEX}0', '{SHA512-CRYPT.B64}/////w==']) AS hash;
+
+SELECT throws_ok(format('UPDATE pgsasl.smtp_users SET password_hash = %L', hash), '23514', NULL, 'refused: ' || what)
+FROM (VALUES
+    ('', 'empty'), (' ', 'blank'), ('*', 'locked'), ('!', 'locked'), ('*0', 'crypt(3)''s failure'),
+    ('secret', 'clear text'), ('correct horse battery staple', 'clear text'), ('{PLAIN}secret', 'Dovecot''s clear text'),
+    ('{CLEARTEXT}secret', 'Dovecot''s clear text'), ('{PLAIN.B64}c2VjcmV0', 'clear text in base64'),
+    ('abJnggxhB/yWI', 'DES'), ('{DES-CRYPT}abJnggxhB/yWI', 'Dovecot''s DES'), ('{CRYPT}abJnggxhB/yWI', 'DES by CRYPT'),
+    ('_J9..rasmBYk8r9AiWNc', 'extended DES'),
+    ('$1$etNnh7FA$OlM7eljE/B7F1J4XYNnk81', 'MD5-crypt'), ('$apr1$rzx2Tpxz$lT.nTTbnEZI6Vo5NPLG2N.', 'Apache''s MD5'),
+    ('{MD5-CRYPT}$1$etNnh7FA$OlM7eljE/B7F1J4XYNnk81', 'Dovecot''s MD5-crypt'),
+    ('{CRYPT}$1$etNnh7FA$OlM7eljE/B7F1J4XYNnk81', 'MD5-crypt by CRYPT'),
+    ('5ebe2294ecd0e0f08eab7690d2a6ee69', 'a bare MD5'), ('md55ebe2294ecd0e0f08eab7690d2a6ee69', 'PostgreSQL''s MD5'),
+    ('2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b', 'a bare SHA-256'),
+    ('{SHA256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=', 'Dovecot''s unsalted SHA-256'),
+    ('{SSHA256}K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=', 'SSHA256 without a salt'),
+    ('{SSHA}uhMZiYY2IdiZLpNjOSRsIcuXYRh2/E6X', 'salted SHA-1'),
+    ('$2b$10$short', 'bcrypt, cut'), ('$2b$10$' || repeat('x', 52), 'bcrypt, a character short'),
+    ('$2b$10$' || repeat('x', 54), 'bcrypt, one too many'), ('$2b$03$' || repeat('x', 53), 'bcrypt, too cheap'),
+    ('$2b$31$' || repeat('x', 53), 'bcrypt, for ever'), ('$2x$10$' || repeat('x', 53), 'bcrypt of the broken kind'),
+    ('$2b$10$' || repeat('x', 53) || E'\n', 'a newline after'), (' $2b$10$' || repeat('x', 53), 'a blank before'),
+    ('!$2b$10$' || repeat('x', 53), 'locked in the way of passwd'),
+    ('$6$', 'a prefix alone'), ('$6$salt$', 'no digest'), ('$6$salt$' || repeat('x', 43), 'a digest of the other length'),
+    ('$5$salt$' || repeat('x', 86), 'a digest of the other length'),
+    ('$6$rounds=1$salt$' || repeat('x', 86), 'too few rounds'), ('$y$j9T$$' || repeat('x', 43), 'yescrypt without a salt'),
+    ('$gy$j9T$salt$' || repeat('x', 43), 'gost-yescrypt'),
+    ('$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$', 'Argon2 without a digest'),
+    ('$argon2x$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$' || repeat('x', 43), 'Argon2 of no kind'),
+    ('SCRAM-SHA-256$4096:c2FsdA==$' || repeat('x', 43) || '=', 'SCRAM, half'),
+    ('SCRAM-SHA-1$4096:c2FsdA==$' || repeat('x', 27) || '=:' || repeat('y', 27) || '=', 'SCRAM with SHA-1'),
+    ('$pbkdf2$1000$c2FsdHNhbHQ$' || repeat('x', 27), 'PBKDF2 with SHA-1'),
+    ('$pbkdf2-sha512$1000$c2FsdHNhbHQ$' || repeat('x', 43), 'PBKDF2, the other digest'),
+    ('{PBKDF2}$1$' || repeat('s', 1024) || '$1000$' || repeat('a', 40), 'over 1,024 octets')) AS t (hash, what);
+
+SELECT is(pgsasl.hash_password('a long password') ~ '^\$2a\$10\$', true, 'hash_password makes bcrypt of cost 10');
+UPDATE pgsasl.settings SET bcrypt_cost = 11;
+SELECT is(pgsasl.hash_password('a long password') ~ '^\$2a\$11\$', true, 'or as settings say');
+SELECT throws_ok('UPDATE pgsasl.settings SET bcrypt_cost = ' || cost, '23514', NULL, 'no bcrypt_cost: ' || cost)
+FROM (VALUES (9), (17)) AS t (cost);
+SELECT throws_ok('INSERT INTO pgsasl.settings VALUES (false)', '23514', NULL, 'settings is one row');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,110 @@
+-- Partitions of auth_failures: made by themselves, ahead of need, and never in the way of a row. Other sessions are
+-- dblink connections; what they see is committed, so this file ends in no ROLLBACK: its database is its own.
+SELECT * FROM no_plan();
+CREATE EXTENSION dblink;
+SELECT format('host=%s dbname=%s user=postgres', split_part(current_setting('unix_socket_directories'), ',', 1),
+    current_database()) AS here \gset
+SELECT dblink_connect('other', :'here');
+
+CREATE VIEW weeks AS
+    SELECT c.oid::regclass::text AS name, pg_get_expr(c.relpartbound, c.oid) AS bounds
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'pgsasl.auth_failures'::regclass AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT';
+CREATE FUNCTION lies_in(attempt uuid) RETURNS text LANGUAGE sql
+AS $$ SELECT tableoid::regclass::text FROM pgsasl.auth_failures WHERE attempt_id = attempt $$;
+CREATE FUNCTION week_name(at timestamptz) RETURNS text LANGUAGE sql
+AS $$ SELECT 'pgsasl.auth_failures_' || to_char(date_trunc('week', at AT TIME ZONE 'UTC'), 'YYYY_MM_DD') $$;
+CREATE FUNCTION drop_weeks() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE week text;
+BEGIN
+    FOR week IN SELECT name FROM weeks LOOP EXECUTE 'DROP TABLE ' || week; END LOOP;
+    DELETE FROM pgsasl.auth_failures;
+END
+$$;
+
+-- as loaded
+SELECT set_eq('SELECT name FROM weeks', ARRAY[week_name(now()), week_name(now() + interval '7 days')],
+    'this week''s and next week''s partitions stand from the start');
+SELECT pgsasl.make_partitions();
+SELECT is(count(*), 2::bigint, 'making them again makes nothing') FROM weeks;
+SELECT is(pgsasl.partition_of(at::timestamptz), 'auth_failures_' || name, 'the week of ' || at)
+FROM (VALUES ('2026-01-25 23:59:59.999999+00', '2026_01_19'), ('2026-01-26 00:00:00+00', '2026_01_26'),
+    ('2026-01-26 00:30:00+01', '2026_01_19'), ('2024-12-31 12:00+00', '2024_12_30')) AS t (at, name);
+SET timezone = 'America/New_York';
+SELECT is(pgsasl.partition_of('2026-01-26 00:00:00+00'), 'auth_failures_2026_01_26', 'whatever the session''s time zone');
+SET timezone = 'UTC';
+
+-- every time has a place
+SELECT lives_ok(format('SELECT failure(%L, occurred_at => %L)', 'any time', at), 'a row of ' || at)
+FROM unnest(ARRAY['-infinity', '0044-03-15 12:00 BC', '1970-01-01', '2001-01-01', now() - interval '8 days', now(),
+    now() + interval '8 days', '2101-01-01', '294276-01-01', 'infinity']::timestamptz[]) AS at;
+SELECT is(count(*), 10::bigint, 'none was refused') FROM pgsasl.auth_failures WHERE username = 'any time';
+
+-- by themselves, ahead of need
+SELECT drop_weeks();
+SELECT failure('first', '11111111-0000-7000-8000-000000000000');
+SELECT set_eq('SELECT name FROM weeks', ARRAY[week_name(now()), week_name(now() + interval '7 days')],
+    'a failure makes both partitions where they are missing');
+SELECT is(lies_in('11111111-0000-7000-8000-000000000000'), week_name(now()), 'and lies in its own');
+SELECT is(count(*), 5::bigint, 'with its indexes') FROM pg_indexes
+WHERE schemaname = 'pgsasl' AND tablename = substr(week_name(now()), 8);
+SELECT is(has_table_privilege('public', week_name(now()), 'SELECT'), false, 'and open to nobody');
+SELECT drop_weeks();
+SELECT as_role('pgsasl_plugin', $$SELECT pgsasl.record_failure('22222222-0000-7000-8000-000000000000', now(), 'app', NULL,
+    'unknown_user', NULL, 'PLAIN', '192.0.2.1', 1, '192.0.2.25', 'smtp', 'mx', NULL)$$);
+SELECT is(lies_in('22222222-0000-7000-8000-000000000000'), week_name(now()), 'the plugin''s role needs no right to it');
+
+-- a long report, a dump: another session reads the audit table and stays in its transaction
+SELECT drop_weeks();
+SELECT dblink_exec('other', 'BEGIN');
+SELECT * FROM dblink('other', 'SELECT count(*) FROM pgsasl.auth_failures') AS t (n bigint);
+SET lock_timeout = '1s'; -- a row that waits for the other session is an error
+SELECT lives_ok($$SELECT failure('meanwhile', '33333333-0000-7000-8000-000000000000')$$, 'a report makes no row wait');
+SELECT is(lies_in('33333333-0000-7000-8000-000000000000'), 'pgsasl.auth_failures_default', 'the default partition has it');
+SELECT throws_ok('SELECT pgsasl.make_partitions()', '55P03', NULL, 'make_partitions says that it can not');
+SELECT dblink_exec('other', 'COMMIT');
+SELECT failure('afterwards', '44444444-0000-7000-8000-000000000000');
+SELECT is(lies_in('44444444-0000-7000-8000-000000000000'), week_name(now()), 'the next failure makes the partition');
+SELECT is(lies_in('33333333-0000-7000-8000-000000000000'), week_name(now()), 'and takes along what waited');
+SELECT is(count(*), 0::bigint, 'the default partition is empty again') FROM pgsasl.auth_failures_default;
+
+-- an open insert of another session
+SELECT drop_weeks();
+SELECT dblink_exec('other', 'BEGIN');
+SELECT dblink_exec('other', $$INSERT INTO pgsasl.auth_failures (attempt_id, occurred_at, reason, failed_checks)
+    VALUES (gen_random_uuid(), '2001-01-01', 'throttled', '{throttled}')$$);
+SELECT lives_ok($$SELECT failure('meanwhile', '55555555-0000-7000-8000-000000000000')$$, 'nor does an open insert');
+SELECT dblink_exec('other', 'COMMIT');
+SELECT is(count(*), 2::bigint, 'both rows are there') FROM pgsasl.auth_failures;
+
+-- next week's partition just being made, by a session that does not come to its COMMIT
+SELECT pgsasl.make_partitions();
+SELECT format('DROP TABLE %s', week_name(now() + interval '7 days')) \gexec
+SELECT dblink_exec('other', 'BEGIN');
+SELECT * FROM dblink('other', 'SELECT pgsasl.make_partitions()::text') AS t (nothing text);
+SELECT lives_ok($$SELECT failure('meanwhile', '77777777-0000-7000-8000-000000000000')$$, 'nor does a partition being made');
+SELECT dblink_exec('other', 'ROLLBACK');
+SELECT is(lies_in('77777777-0000-7000-8000-000000000000'), week_name(now()), 'the row is in its week');
+
+-- rows that wait for no partition stay; a default partition that has grown is left to a person
+SELECT pgsasl.make_partitions();
+SELECT is(count(*), 1::bigint, 'a row of another time stays in the default partition') FROM pgsasl.auth_failures_default;
+SELECT drop_weeks();
+INSERT INTO pgsasl.auth_failures (attempt_id, occurred_at, reason, failed_checks, detail)
+SELECT gen_random_uuid(), now() - n * interval '1 second', 'throttled', '{throttled}', repeat('x', 400)
+FROM generate_series(1, 20000) AS n;
+SELECT failure('on top', '66666666-0000-7000-8000-000000000000');
+SELECT is(lies_in('66666666-0000-7000-8000-000000000000'), 'pgsasl.auth_failures_default',
+    'a login does not move thousands of rows');
+SELECT pgsasl.make_partitions();
+SELECT is(count(*), 20001::bigint, 'make_partitions does, and loses none') FROM pgsasl.auth_failures;
+SELECT is(lies_in('66666666-0000-7000-8000-000000000000'), week_name(now()), 'the row has moved');
+
+-- reports read the weeks they ask for and no other
+SELECT unalike(string_agg(line, E'\n'), '%' || substr(week_name(now() + interval '7 days'), 8) || '%',
+    'a question about today does not read next week')
+FROM (SELECT * FROM dblink('other', $$EXPLAIN SELECT * FROM pgsasl.auth_failures
+    WHERE username = 'app' AND occurred_at >= current_date AND occurred_at < current_date + 1$$) AS t (line text)) AS plan;
+
+SELECT dblink_disconnect('other');
+SELECT * FROM finish();
