@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -19,6 +20,12 @@ from harness.processes import free_port
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import crypt  # in Debian 12's Python; no other module of it knows crypt(3)
+
+
+def pytest_configure():
+    """A run that is told to end (a time limit, a lost terminal) stops its servers first."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
 
 
 def missing(what):
@@ -55,8 +62,10 @@ def fixture_cluster(workdir, library):
     """The PostgreSQL cluster, schema loaded."""
     del library  # without it nothing has to be started
     cluster = Cluster.create(workdir / "postgresql")
-    yield cluster
-    cluster.stop()
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
 
 
 @pytest.fixture(scope="session", name="db")
@@ -117,9 +126,11 @@ def fixture_postfix(workdir, cluster, db, library):
         postfix.add_service(name, sasl_conf(options))
     # Another program on the same machine: its configuration knows nothing of us.
     postfix.add_service("stranger", sasl_conf({}, sample="mech_list: PLAIN LOGIN\npwcheck_method: auxprop\n"))
-    postfix.start()
-    yield postfix
-    postfix.stop()
+    try:
+        postfix.start()
+        yield postfix
+    finally:
+        postfix.stop()
 
 
 @pytest.fixture(autouse=True)

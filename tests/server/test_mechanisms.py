@@ -89,9 +89,9 @@ def test_ours_wins(workdir, cluster, library, desk, user, order):
     path = plugin_path(base, ORDERS[order], library)
     postfix = Postfix.create(base / "postfix", path, cluster.conninfo(), sanitizer_of(library))
     service = postfix.add_service("plain")
-    postfix.start()
     name, password = user.octets
     try:
+        postfix.start()
         for mechanism, wrong, right in (("PLAIN", [plain(name, b"wrong")], [plain(name, password)]),
                                         ("LOGIN", [name, b"wrong"], [name, password])):
             with Smtp(service) as smtp:

@@ -81,8 +81,8 @@ class Cluster:
             conf.write(SETTINGS.format(port=cluster.port, base=cluster.base, fsync="on" if fsync else "off"))
         cluster._write("state.json", json.dumps(
             {name: getattr(cluster, name) for name in ("port", "owner_password", "plugin_password")}))
-        cluster.start()
         try:
+            cluster.start()
             cluster._populate()
         except BaseException:
             cluster.stop()
