@@ -122,7 +122,7 @@ step_lint() {
     lint 'each header compiles alone' headers_stand_alone
     lint 'functions of 60 lines at most' functions_are_short
     lint 'libpq is for pg*.c' only_in 'libpq-fe\.h>' 'pg*.c'
-    lint 'OpenSSL is for hash*.c, cache.c and secret.c' only_in 'openssl/' 'hash*.c' cache.c secret.c
+    lint 'OpenSSL is for hash*.c, cache.c, pg_tls.c and secret.c' only_in 'openssl/' 'hash*.c' cache.c pg_tls.c secret.c
     lint 'SASL is for the entry, mechanism, auxprop and code files' only_in 'sasl/' \
         'entry.[ch]' 'mech.[ch]' 'mech_log.[ch]' 'plain.[ch]' 'login.[ch]' 'auxprop.[ch]' 'saslcode.[ch]'
     return "$lint_failed"

@@ -20,6 +20,7 @@
 #include <libpq-fe.h>
 
 #include "pg_hosts.h"
+#include "pg_tls.h"
 #include "secret.h"
 
 enum {
@@ -35,6 +36,7 @@ struct pg {
     pid_t owner;  /* the process that made conn */
     PQconninfoOption *options;
     struct pg_hosts hosts;
+    struct pg_tls *tls; /* NULL: libpq reads what it needs by itself */
     bool prefer_standby;
     bool prepared_statements;
     char statement_timeout[16]; /* milliseconds, as text */
@@ -160,6 +162,14 @@ static const char *option_value(const struct pg *pg, const char *keyword)
     return NULL;
 }
 
+/* The operator's word for libpq, but for certificate files that were read in init. */
+static const char *option_for_libpq(const struct pg *pg, const PQconninfoOption *option)
+{
+    if (strcmp(option->keyword, "sslmode") == 0)
+        return pg_tls_mode(pg->tls, option->val);
+    return pg_tls_holds(pg->tls, option->keyword) ? PG_TLS_NO_FILE : option->val;
+}
+
 static void ignore_notice(void *context, const char *message)
 {
     (void)context;
@@ -192,7 +202,7 @@ static PGconn *start(const struct pg *pg, const struct pg_target *target, const 
             strcmp(option->keyword, "port") != 0 &&
             strcmp(option->keyword, "client_encoding") != 0) {
             keywords[n] = option->keyword;
-            values[n++] = option->val;
+            values[n++] = option_for_libpq(pg, option);
         }
     keywords[n] = "host";
     values[n++] = target->host;
@@ -207,8 +217,15 @@ static PGconn *start(const struct pg *pg, const struct pg_target *target, const 
     return PQconnectStartParams(keywords, values, 0);
 }
 
+static void note_connect_failure(struct pg *pg)
+{
+    const char *why = pg_tls_error(pg->tls);
+
+    set_error(pg, *why != '\0' ? why : PQerrorMessage(pg->conn), NULL);
+}
+
 /* Drives PQconnectPoll(3) to its end. */
-static bool establish(struct pg *pg, struct deadline deadline)
+static bool establish(struct pg *pg, const char *host, struct deadline deadline)
 {
     PostgresPollingStatusType next = PGRES_POLLING_WRITING;
 
@@ -217,10 +234,12 @@ static bool establish(struct pg *pg, struct deadline deadline)
             set_error(pg, "the server does not answer a connection attempt", NULL);
             return false;
         }
+        pg_tls_begin(pg->tls, host);
         next = PQconnectPoll(pg->conn);
+        pg_tls_end();
     }
     if (next != PGRES_POLLING_OK)
-        set_error(pg, PQerrorMessage(pg->conn), NULL);
+        note_connect_failure(pg);
     return next == PGRES_POLLING_OK;
 }
 
@@ -235,7 +254,7 @@ static bool connect_to(
         return false;
     }
     PQsetNoticeProcessor(pg->conn, ignore_notice, NULL);
-    if (!establish(pg, deadline)) {
+    if (!establish(pg, target->host, deadline)) {
         if (deadline_left_ms(deadline) == 0)
             target->silent_until_ms = deadline_in(SILENT_MS).at_ms;
         drop(pg);
@@ -485,6 +504,20 @@ enum pg_answer pg_execute(struct pg *pg, const struct pg_query *query, const cha
 
 /* ---- life ---- */
 
+static bool load_certificates(struct pg *pg, char *error_r, size_t cap)
+{
+    const struct pg_tls_params params = {
+        .sslmode = option_value(pg, "sslmode"),
+        .sslrootcert = option_value(pg, "sslrootcert"),
+        .sslcert = option_value(pg, "sslcert"),
+        .sslkey = option_value(pg, "sslkey"),
+        .sslpassword = option_value(pg, "sslpassword"),
+        .sslcrl = option_value(pg, "sslcrl"),
+    };
+
+    return pg_tls_load(&params, &pg->tls, error_r, cap);
+}
+
 struct pg *pg_new(
     const char *conninfo, bool prepared_statements, long timeout_ms, char *error_r, size_t cap)
 {
@@ -505,6 +538,8 @@ struct pg *pg_new(
         snprintf(error_r, cap, "names more than %d hosts", PG_HOSTS_MAX);
         goto fail;
     }
+    if (!load_certificates(pg, error_r, cap))
+        goto fail;
     attrs = option_value(pg, "target_session_attrs");
     pg->prefer_standby = attrs != NULL && strcmp(attrs, "prefer-standby") == 0;
     pg->prepared_statements = prepared_statements;
@@ -523,6 +558,7 @@ void pg_free(struct pg *pg)
     drop_inherited(pg);
     drop(pg);
     pg_hosts_free(&pg->hosts);
+    pg_tls_free(pg->tls);
     for (PQconninfoOption *option = pg->options; option != NULL && option->keyword != NULL;
          option++)
         secret_wipe_string(option->val);
