@@ -15,7 +15,13 @@
 #include "secret.h"
 #include "text.h"
 
-enum { SILENT_MS = 1000, DRAIN_LINES = 32, DRAIN_MS = 100, DRAIN_ELSEWHERE_MS = 250 };
+enum {
+    SILENT_MS = 1000,
+    DRAIN_LINES = 32,
+    DRAIN_MS = 100,
+    DRAIN_ELSEWHERE_MS = 250,
+    LOGIN_MS = 250
+};
 
 /* In the order of pgsasl_audit_query's parameters. */
 static const char *const field_names[] = {"attempt_id", "occurred_at", "username", "user_id",
@@ -189,6 +195,27 @@ enum audit_result audit_record(
     }
     log_failure(backend, failure, &fields, fault, result);
     return result;
+}
+
+/* ---- logins ---- */
+
+void audit_login(struct backend *backend, const struct login *login, struct deadline deadline)
+{
+    const char *const values[] = {
+        login->user_id, login->client, login->occurred_at, login->retired_id};
+
+    deadline = deadline_within(deadline, LOGIN_MS);
+    if (backend->logins_refused || !worth_asking(backend, deadline) ||
+        !backend_enter(backend, deadline))
+        return;
+    if (*pg_sent_error(backend->audit) != '\0') {
+        backend->logins_refused = true;
+        log_line(
+            &backend->log, LOG_PROBLEM, "logins are not noted: %s", pg_sent_error(backend->audit));
+    } else if (!pg_send(backend->audit, &backend->login_query, values, deadline)) {
+        backend->audit_silent_until = deadline_in(SILENT_MS).at_ms;
+    }
+    backend_leave(backend);
 }
 
 /* ---- the way back ---- */

@@ -53,6 +53,20 @@ bool audit_name(struct failure *failure_r);
 enum audit_result audit_record(
     struct backend *backend, const struct failure *failure, struct deadline deadline);
 
+/* A login that is to be noted. Borrowed for the call. */
+struct login {
+    const char *user_id;
+    const char *client; /* address; NULL where the host gave none */
+    const char *occurred_at;
+    const char *retired_id; /* the retired hash that it was made with; NULL: the current one */
+};
+
+/*
+ * Sends the login to the audit database and waits for no answer: it is lost when that is out. Takes
+ * the backend by itself.
+ */
+void audit_login(struct backend *backend, const struct login *login, struct deadline deadline);
+
 /*
  * Where the spool holds lines and the audit database is well: moves some of them into it. Does
  * nothing in the usual case. Takes the backend by itself.

@@ -13,6 +13,7 @@
 #include "audit.h"
 #include "backend.h"
 #include "hash.h"
+#include "password.h"
 #include "secret.h"
 #include "store.h"
 #include "text.h"
@@ -24,6 +25,8 @@ struct course {
     struct failure failure;
     struct user user;
     char decoy[HASH_MAX];
+    const struct retired *retired; /* the hash that the password fits; NULL: the current one */
+    bool password_fits;
     reason_set failed;
     int left_ms;       /* of the time for database work; hashing is not counted */
     bool database_out; /* the look-up found it so: the audit need not find it again */
@@ -37,11 +40,17 @@ static const reason_set standing_reason[] = {
     [STANDING_UNKNOWN] = REASON_BIT(REASON_BACKEND_UNAVAILABLE),
 };
 
+/* The first word on what went wrong stays. */
+static void set_detail(struct course *course, const char *detail)
+{
+    if (detail != NULL && course->failure.detail[0] == '\0')
+        snprintf(course->failure.detail, sizeof course->failure.detail, "%s", detail);
+}
+
 static void fail(struct course *course, enum reason reason, const char *detail)
 {
     course->failed |= REASON_BIT(reason);
-    if (detail != NULL && course->failure.detail[0] == '\0')
-        snprintf(course->failure.detail, sizeof course->failure.detail, "%s", detail);
+    set_detail(course, detail);
 }
 
 static void describe(struct course *course)
@@ -151,7 +160,8 @@ static bool check_user(struct course *course)
     if (user->throttled)
         fail(course, REASON_THROTTLED, NULL);
     if (!user->found || trimmed) {
-        fail(course, absence(course, trimmed), NULL);
+        fail(course, absence(course, trimmed),
+            user->local_part_known ? "the part before the @ is a user name of ours" : NULL);
         return false;
     }
     if (user->user_id != NULL)
@@ -167,26 +177,56 @@ static bool check_user(struct course *course)
     return true;
 }
 
-/* Verifies once, against the user's hash or a decoy, so that the time tells nothing. After a
- * throttle not at all. */
+/* What a result of the hashing adds to the failed checks; nothing for a right password. */
+static const struct {
+    reason_set failed;
+    const char *detail;
+} password_verdict[] = {
+    [PASSWORD_ERROR] = {REASON_BIT(REASON_BACKEND_UNAVAILABLE),
+        "the password hash could not be computed"},
+    [PASSWORD_UNUSABLE] = {REASON_BIT(REASON_UNUSABLE_HASH), NULL},
+    [PASSWORD_WRONG] = {REASON_BIT(REASON_WRONG_PASSWORD), NULL},
+    [PASSWORD_STALE] = {REASON_BIT(REASON_STALE_PASSWORD), NULL},
+    [PASSWORD_WHITESPACE] = {REASON_BIT(REASON_PASSWORD_WHITESPACE), NULL},
+    [PASSWORD_RIGHT] = {0, NULL},
+    [PASSWORD_RIGHT_RETIRED] = {0, NULL},
+};
+
+static void explain_stale(struct course *course)
+{
+    char detail[AUDIT_DETAIL_MAX];
+
+    if (*course->retired->retired_at == '\0')
+        return;
+    snprintf(
+        detail, sizeof detail, "the password was rotated at %.64s", course->retired->retired_at);
+    set_detail(course, detail);
+}
+
+/* Does the work for whoever it is, so that the time tells nothing. After a throttle none. */
 static void check_password(struct course *course, bool live)
 {
     const struct credentials *credentials = course->attempt->credentials;
-    bool usable = live && hash_usable(course->user.password_hash);
-    enum hash_result result;
+    const struct password_question question = {
+        .password = credentials->password,
+        .len = credentials->password_len,
+        .user = &course->user,
+        .live = live,
+        .decoy = course->decoy,
+        .diagnose = course->backend->options.diagnose,
+    };
+    enum password_result result;
 
     if (course->user.throttled)
         return;
-    result = hash_verify(usable ? course->user.password_hash : course->decoy, credentials->password,
-        credentials->password_len);
+    result = password_check(&question, &course->retired);
     if (!live)
         return;
-    if (!usable)
-        fail(course, REASON_UNUSABLE_HASH, NULL);
-    else if (result == HASH_MISMATCH)
-        fail(course, REASON_WRONG_PASSWORD, NULL);
-    else if (result != HASH_MATCH)
-        fail(course, REASON_BACKEND_UNAVAILABLE, "the password hash could not be computed");
+    course->password_fits = result == PASSWORD_RIGHT || result == PASSWORD_RIGHT_RETIRED;
+    course->failed |= password_verdict[result].failed;
+    set_detail(course, password_verdict[result].detail);
+    if (result == PASSWORD_STALE)
+        explain_stale(course);
 }
 
 /*
@@ -212,6 +252,21 @@ static enum reason decide(struct course *course, bool known, bool live)
     return REASON_ACCEPTED;
 }
 
+/* Logins are stamped now and then, as the table asks; each that a rotation left behind is. */
+static void note_login(struct course *course, struct deadline deadline)
+{
+    const struct user *user = &course->user;
+    const struct login login = {
+        .user_id = user->user_id,
+        .client = *course->attempt->client.text == '\0' ? NULL : course->attempt->client.text,
+        .occurred_at = course->failure.occurred_at,
+        .retired_id = course->retired == NULL ? NULL : course->retired->id,
+    };
+
+    if (user->user_id != NULL && (user->login_due || login.retired_id != NULL))
+        audit_login(course->backend, &login, deadline);
+}
+
 /* Time spent on hashing is not the database's: the deadline moves by it. */
 static void settle(struct course *course, enum reason reason)
 {
@@ -224,6 +279,8 @@ static void settle(struct course *course, enum reason reason)
         if (course->database_out && backend->spool != NULL && backend->audit == backend->lookup)
             deadline = deadline_in(0);
         audit_record(backend, &course->failure, deadline);
+    } else if (course->password_fits) { /* not where a mechanism has yet to verify it */
+        note_login(course, deadline);
     }
     if (!course->database_out)
         audit_drain(backend, deadline);

@@ -104,6 +104,9 @@ static void describe_queries(struct backend *backend)
     backend->audit_query.name = "pgsasl_audit";
     backend->audit_query.text = backend->options.audit_query;
     backend->audit_query.params = count_params(backend->options.audit_query);
+    backend->login_query.name = "pgsasl_login";
+    backend->login_query.text = "SELECT pgsasl.note_login($1, $2, $3, $4)";
+    backend->login_query.params = 4;
 }
 
 struct backend *backend_new(const struct options_source *source, const struct log_sink *log)

@@ -26,8 +26,10 @@ struct backend {
         *audit; /* the same as lookup, unless pgsasl_audit_conninfo is set; NULL: not usable */
     struct pg_query user_query;
     struct pg_query audit_query;
+    struct pg_query login_query;
     struct spool *spool; /* NULL: none */
     const char *fault;   /* why every attempt is answered as a temporary failure; NULL: it is not */
+    bool logins_refused; /* login_query is at fault: said once, not sent again */
     char usual_decoy[HASH_MAX]; /* a decoy like the last stored hash that was seen; "" before */
     int64_t audit_silent_until; /* a separate audit database failed: not asked again before,
                                    CLOCK_MONOTONIC ms */

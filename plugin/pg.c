@@ -43,6 +43,9 @@ struct pg {
     bool session_set;           /* conn knows the statement time-out */
     const struct pg_query *prepared[PREPARED_MAX];
     size_t prepared_count;
+    const struct pg_query *sent; /* by pg_send(), its answer still to be read; NULL: none */
+    int sent_syncs;
+    char sent_error[ERROR_MAX];
     int64_t used_at_ms;
     char error[ERROR_MAX];
     char sqlstate[6];
@@ -101,6 +104,7 @@ static void drop(struct pg *pg)
     pg->conn = NULL;
     pg->session_set = false;
     pg->prepared_count = 0;
+    pg->sent = NULL;
 }
 
 /*
@@ -134,6 +138,7 @@ void pg_forget(struct pg *pg)
     pg->conn = NULL;
     pg->session_set = false;
     pg->prepared_count = 0;
+    pg->sent = NULL;
 }
 
 /* Waits until the connection's socket has one of events; false when the deadline comes first. */
@@ -444,6 +449,21 @@ static enum run collect(struct pg *pg, const struct pg_query *query, int syncs,
     return *result_r == NULL && run == RUN_DONE ? RUN_LOST : run;
 }
 
+/* Reads the answer to pg_send(), of which only a refusal is of interest. */
+static enum run collect_sent(struct pg *pg, struct deadline deadline)
+{
+    PGresult *ignored = NULL;
+    enum run run = RUN_DONE;
+
+    if (pg->sent != NULL)
+        run = collect(pg, pg->sent, pg->sent_syncs, deadline, &ignored);
+    if (run == RUN_REFUSED)
+        snprintf(pg->sent_error, sizeof pg->sent_error, "%s", pg->error);
+    free_result(ignored);
+    pg->sent = NULL;
+    return run;
+}
+
 static enum run run_once(struct pg *pg, const struct pg_query *query, const char *const *values,
     struct deadline deadline, PGresult **result_r)
 {
@@ -454,7 +474,7 @@ static enum run run_once(struct pg *pg, const struct pg_query *query, const char
         set_error(pg, PQerrorMessage(pg->conn), NULL);
         return RUN_LOST;
     }
-    if (!flush(pg, deadline))
+    if (!flush(pg, deadline) || collect_sent(pg, deadline) == RUN_LOST)
         return RUN_LOST;
     run = collect(pg, query, syncs, deadline, result_r);
     if (run != RUN_DONE) {
@@ -464,11 +484,11 @@ static enum run run_once(struct pg *pg, const struct pg_query *query, const char
     return run;
 }
 
-/* A connection that was idle may be dead without a word (a firewall forgot it): it gets half the
- * time. */
+/* A connection that was idle may be dead without a word (a firewall forgot it), and one with an
+ * answer to come may be stuck: it gets half the time. */
 static struct deadline share(const struct pg *pg, struct deadline deadline)
 {
-    if (deadline_in(0).at_ms - pg->used_at_ms < IDLE_MS)
+    if (pg->sent == NULL && deadline_in(0).at_ms - pg->used_at_ms < IDLE_MS)
         return deadline;
     return deadline_in(deadline_left_ms(deadline) / 2);
 }
@@ -500,6 +520,31 @@ enum pg_answer pg_execute(struct pg *pg, const struct pg_query *query, const cha
     *rows_r = (struct pg_rows *)
         result; /* struct pg_rows is never defined: it is libpq's result under our name */
     return PG_OK;
+}
+
+bool pg_send(struct pg *pg, const struct pg_query *query, const char *const *values,
+    struct deadline deadline)
+{
+    int syncs;
+
+    drop_inherited(pg);
+    if (pg->conn != NULL && collect_sent(pg, deadline) == RUN_LOST)
+        drop(pg);
+    if (pg->conn == NULL && !connect_any(pg, deadline))
+        return false;
+    if (!send_all(pg, query, values, &syncs) || PQflush(pg->conn) < 0) {
+        set_error(pg, PQerrorMessage(pg->conn), NULL);
+        drop(pg);
+        return false;
+    }
+    pg->sent = query;
+    pg->sent_syncs = syncs;
+    return true;
+}
+
+const char *pg_sent_error(const struct pg *pg)
+{
+    return pg->sent_error;
 }
 
 /* ---- life ---- */

@@ -60,6 +60,16 @@ void pg_forget(struct pg *pg);
 enum pg_answer pg_execute(struct pg *pg, const struct pg_query *query, const char *const *values,
     struct deadline deadline, struct pg_rows **rows_r);
 
+/*
+ * Sends a query whose answer nobody waits for, connecting first where there is no connection. The
+ * answer is read, and thrown away, with the next call's. False: it could not be sent.
+ */
+bool pg_send(struct pg *pg, const struct pg_query *query, const char *const *values,
+    struct deadline deadline);
+
+/* What the server refused of the queries sent by pg_send(); "" while nothing. */
+const char *pg_sent_error(const struct pg *pg);
+
 /* True when a connection stands and was last seen well; asks nobody. */
 bool pg_connected(const struct pg *pg);
 

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
+#include "pgtext.h"
 #include "secret.h"
 
 static const char *const true_words[] = {"t", "true", "yes", "on", "y", "1", NULL};
@@ -67,6 +69,78 @@ static bool take_text(const struct pg_rows *rows, const char *name, char **text_
     return value == NULL || *text_r != NULL;
 }
 
+/* An array column, split in a copy of its own. */
+struct column {
+    char *copy;
+    size_t size;
+    char *element[RETIRED_MAX];
+    int count; /* -1: it can't be read */
+};
+
+static void take_array(const struct pg_rows *rows, const char *name, struct column *column_r)
+{
+    const char *value = pg_rows_value(rows, 0, pg_rows_column(rows, name));
+
+    memset(column_r, 0, sizeof *column_r);
+    if (value == NULL)
+        return;
+    column_r->size = strlen(value) + 1;
+    column_r->copy = strdup(value);
+    column_r->count =
+        column_r->copy == NULL ? -1 : pgtext_array(column_r->copy, column_r->element, RETIRED_MAX);
+}
+
+static const char *element(const struct column *column, int i)
+{
+    return i < column->count ? column->element[i] : NULL;
+}
+
+/* A grace that can't be read is over. */
+static bool is_to_come(const char *until)
+{
+    struct timespec now;
+    int64_t us;
+
+    return pgtext_time(until, &us) && clock_gettime(CLOCK_REALTIME, &now) == 0 &&
+           us > (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static bool take_retired_one(
+    struct retired *retired_r, const char *hash, const char *until, const char *at, const char *id)
+{
+    retired_r->hash = strdup(hash == NULL ? "" : hash);
+    retired_r->retired_at = strdup(at == NULL ? "" : at);
+    retired_r->id = id == NULL ? NULL : strdup(id);
+    retired_r->accepted = is_to_come(until);
+    return retired_r->hash != NULL && retired_r->retired_at != NULL &&
+           (id == NULL || retired_r->id != NULL);
+}
+
+/* retired_hashes leads; what the others don't say is unknown. */
+static bool take_retired(const struct pg_rows *rows, struct user *user_r)
+{
+    static const char *const names[] = {
+        "retired_hashes", "retired_until", "retired_at", "retired_ids"};
+    enum { HASHES, UNTIL, AT, IDS, COLUMNS };
+    struct column column[COLUMNS];
+    bool taken = true;
+
+    for (int i = 0; i < COLUMNS; i++) {
+        take_array(rows, names[i], &column[i]);
+        taken = taken && column[i].count >= 0;
+    }
+    for (int i = 0; taken && i < column[HASHES].count; i++) {
+        user_r->retired_count++;
+        taken = take_retired_one(&user_r->retired[i], element(&column[HASHES], i),
+            element(&column[UNTIL], i), element(&column[AT], i), element(&column[IDS], i));
+    }
+    for (int i = 0; i < COLUMNS; i++) {
+        secret_wipe(column[i].copy, column[i].size);
+        free(column[i].copy);
+    }
+    return taken;
+}
+
 static enum store_result take_row(
     const struct pg_rows *rows, struct user *user_r, const char **why_r)
 {
@@ -74,14 +148,17 @@ static enum store_result take_row(
 
     if (!take_text(rows, "user_id", &user_r->user_id) ||
         !take_text(rows, "password_hash", &user_r->password_hash) ||
-        !take_text(rows, "decoy_hash", &user_r->decoy_hash)) {
-        *why_r = "out of memory";
+        !take_text(rows, "decoy_hash", &user_r->decoy_hash) || !take_retired(rows, user_r)) {
+        *why_r = "out of memory, or retired_ columns that are no arrays";
         return STORE_UNAVAILABLE;
     }
     if (!take_bool(rows, "enabled", &user_r->enabled) ||
         !take_bool(rows, "client_allowed", &user_r->client_allowed) ||
-        !take_bool(rows, "throttled", &user_r->throttled)) {
-        *why_r = "pgsasl_user_query: enabled, client_allowed and throttled must be boolean";
+        !take_bool(rows, "throttled", &user_r->throttled) ||
+        !take_bool(rows, "local_part_known", &user_r->local_part_known) ||
+        !take_bool(rows, "login_due", &user_r->login_due)) {
+        *why_r = "pgsasl_user_query: enabled, client_allowed, throttled, local_part_known and "
+                 "login_due must be boolean";
         return STORE_MISCONFIGURED;
     }
     take_standing(rows, &user_r->standing);
@@ -143,5 +220,11 @@ void store_user_free(struct user *user)
     free(user->password_hash);
     free(user->decoy_hash);
     free(user->user_id);
+    for (size_t i = 0; i < user->retired_count; i++) {
+        secret_wipe_string(user->retired[i].hash);
+        free(user->retired[i].hash);
+        free(user->retired[i].retired_at);
+        free(user->retired[i].id);
+    }
     memset(user, 0, sizeof *user);
 }

@@ -22,6 +22,16 @@ enum standing {
     STANDING_UNKNOWN
 };
 
+enum { RETIRED_MAX = 8 };
+
+/* A hash that was current before a rotation. Strings are never NULL but for id. */
+struct retired {
+    char *hash;
+    char *retired_at; /* as the database writes it; "" where the query doesn't say */
+    char *id;         /* NULL where the query has none */
+    bool accepted;    /* it still logs in: its retired_until has not passed */
+};
+
 /* What the look-up told. Strings are owned by it; free with store_user_free(). */
 struct user {
     bool found;    /* a row that was not deleted; a NULL user_id with a NULL hash says: none */
@@ -34,6 +44,10 @@ struct user {
     bool client_allowed;    /* default true; SQL NULL is false */
     bool throttled;         /* default false */
     char *decoy_hash;       /* NULL where the query has none */
+    struct retired retired[RETIRED_MAX];
+    size_t retired_count;  /* the query says how many slots there are, for users and for nobody */
+    bool local_part_known; /* the name's part before the @ is a user; default false */
+    bool login_due;        /* a login is to be noted; default false */
 };
 
 enum store_result {

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -21,12 +22,17 @@
 /* bcrypt at cost 4 of "correct horse", made by htpasswd -nbB -C 4. */
 static char right_hash[64];
 
+/* The same of "old horse". */
+static char old_hash[64];
+
 static enum store_result lookup_result;
 static struct user lookup_user;
 static const char *lookup_why = "";
 static struct failure recorded;
 static int records;
 static int drains;
+static int logins;
+static char login_retired_id[16];
 
 enum store_result store_find_user(struct pg *pg, const struct pg_query *query, const char *username,
     const struct address *client, struct deadline deadline, struct user *user_r, const char **why_r)
@@ -62,6 +68,15 @@ enum audit_result audit_record(
     return AUDIT_STORED;
 }
 
+void audit_login(struct backend *backend, const struct login *login, struct deadline deadline)
+{
+    (void)backend;
+    (void)deadline;
+    snprintf(login_retired_id, sizeof login_retired_id, "%s",
+        login->retired_id == NULL ? "" : login->retired_id);
+    logins++;
+}
+
 void audit_drain(struct backend *backend, struct deadline deadline)
 {
     (void)backend;
@@ -84,12 +99,18 @@ struct row {
     bool require_tls;
     bool name_refused;
     enum reason reason;
-    reason_set failed; /* 0: just the reason's bit */
+    reason_set failed;  /* 0: just the reason's bit */
+    const char *detail; /* NULL: not looked at */
+    bool noted;         /* the login is to be noted */
+    const char *noted_retired_id;
 };
 
 #define USER(hash, on, allowed)                                             \
     .found = true, .user_id = id, .password_hash = (hash), .enabled = (on), \
     .client_allowed = (allowed)
+#define RETIRED(in_grace) \
+    .retired_count = 1,   \
+    .retired = {{old_hash, (char[]){"2026-01-31 12:00:00+00"}, (char[]){"12"}, in_grace}}
 #define LIVE USER(right_hash, true, true)
 #define RIGHT .name = "app1", .password = "correct horse", .result = STORE_OK
 #define WRONG .name = "app1", .password = "battery staple", .result = STORE_OK
@@ -98,6 +119,29 @@ static const struct row rows[] = {
     {"right password", RIGHT, .user = {LIVE}, .reason = REASON_ACCEPTED},
     {"authzid equal to authcid", RIGHT, .authzid = "app1", .user = {LIVE},
         .reason = REASON_ACCEPTED},
+    {"right password, a stamp is due", RIGHT, .user = {LIVE, .login_due = true},
+        .reason = REASON_ACCEPTED, .noted = true},
+    {"retired password inside its grace", .name = "app1", .password = "old horse",
+        .result = STORE_OK, .user = {LIVE, RETIRED(true)}, .reason = REASON_ACCEPTED, .noted = true,
+        .noted_retired_id = "12"},
+    {"retired password after its grace", .name = "app1", .password = "old horse",
+        .result = STORE_OK, .user = {LIVE, RETIRED(false)}, .reason = REASON_STALE_PASSWORD,
+        .detail = "the password was rotated at 2026-01-31 12:00:00+00"},
+    {"retired password inside its grace, disabled", .name = "app1", .password = "old horse",
+        .result = STORE_OK,
+        .user = {USER(right_hash, false, true), RETIRED(true), .login_due = true},
+        .reason = REASON_DISABLED_USER},
+    {"retired password inside its grace, suspended", .name = "app1", .password = "old horse",
+        .result = STORE_OK, .user = {LIVE, RETIRED(true), .standing = STANDING_SUSPENDED},
+        .reason = REASON_ACCOUNT_SUSPENDED},
+    {"retired password of a deleted user", .name = "app1", .password = "old horse",
+        .result = STORE_OK, .user = {.deleted = true, RETIRED(true)},
+        .reason = REASON_DELETED_USER},
+    {"white space around the right password", .name = "app1", .password = " correct horse\t",
+        .result = STORE_OK, .user = {LIVE}, .reason = REASON_PASSWORD_WHITESPACE},
+    {"e-mail address of a user", .name = "app1@example.com", .password = "x", .result = STORE_OK,
+        .user = {.local_part_known = true}, .reason = REASON_USERNAME_HAS_AT,
+        .detail = "the part before the @ is a user name of ours"},
     {"wrong password", WRONG, .user = {LIVE}, .reason = REASON_WRONG_PASSWORD},
     {"authzid of another", RIGHT, .authzid = "app2", .user = {LIVE},
         .reason = REASON_AUTHZID_MISMATCH},
@@ -169,22 +213,32 @@ static void check_row(const struct row *row)
     lookup_result = row->result;
     memset(&recorded, 0, sizeof recorded);
     records = 0;
+    logins = 0;
+    login_retired_id[0] = '\0';
+    backend.options.diagnose = true;
     reason = auth_attempt(&backend, &attempt);
     if (reason != row->reason)
         fail_msg("%s: %s, wanted %s", row->what, reason_name(reason), reason_name(row->reason));
     assert_int_equal(records, reason == REASON_ACCEPTED ? 0 : 1);
+    if (logins != (row->noted ? 1 : 0))
+        fail_msg("%s: noted %d times", row->what, logins);
+    assert_string_equal(
+        login_retired_id, row->noted_retired_id == NULL ? "" : row->noted_retired_id);
     if (reason == REASON_ACCEPTED)
         return;
     assert_int_equal(recorded.reason, row->reason);
     if (recorded.failed != (row->failed != 0 ? row->failed : REASON_BIT(row->reason)))
         fail_msg("%s: failed checks %x", row->what, recorded.failed);
     assert_string_equal(recorded.username, row->name);
+    if (row->detail != NULL)
+        assert_string_equal(recorded.detail, row->detail);
 }
 
 static void test_verdicts(void **state)
 {
     (void)state;
     strcpy(right_hash, "$2y$04$VHw3P7/ijGPbAUxdVQk2GeRy6Be7aRcqNdHiUu8Xfd40SBVnirwJO");
+    strcpy(old_hash, "$2y$04$22.Yup6XYSVGlu367hrcV.jHlHpIrFjEmUEIoMLLEk.zhJV.iLwXe");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         check_row(&rows[i]);
 }
@@ -232,9 +286,12 @@ static void test_verifier_is_only_for_who_may_log_in(void **state)
         lookup_user = (struct user){LIVE};
         lookup_user.password_hash = cases[i].hash;
         lookup_user.enabled = cases[i].enabled;
+        lookup_user.login_due = true;
+        logins = 0;
         assert_int_equal(
             auth_verifier(&backend, &attempt, verifier, sizeof verifier), cases[i].reason);
         assert_string_equal(verifier, cases[i].reason == REASON_ACCEPTED ? scram : "");
+        assert_int_equal(logins, 0); /* the mechanism has yet to say who it is */
     }
 }
 

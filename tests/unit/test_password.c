@@ -1,0 +1,166 @@
+/*
+ * test_password.c: which of a user's hashes a password fits, and that a failure always costs the
+ * same.
+ *
+ * hash.c has a double: a stored hash "is:X" fits the password X, "broken" is unusable, "fails" is
+ * one that can't be computed. It counts.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "hash.h"
+#include "password.h"
+#include "store.h"
+
+static int hashed;
+
+bool hash_usable(const char *stored)
+{
+    return stored != NULL && strcmp(stored, "broken") != 0;
+}
+
+enum hash_result hash_verify(const char *stored, const char *password, size_t password_len)
+{
+    hashed++;
+    assert_true(hash_usable(stored)); /* no work is left out by asking for what can't be done */
+    if (strcmp(stored, "fails") == 0)
+        return HASH_ERROR;
+    return strncmp(stored, "is:", 3) == 0 && strlen(stored) == password_len + 3 &&
+                   memcmp(stored + 3, password, password_len) == 0
+               ? HASH_MATCH
+               : HASH_MISMATCH;
+}
+
+#define GRACE(text)                                       \
+    {                                                     \
+        (char[]){text}, (char[]){""}, (char[]){"1"}, true \
+    }
+#define OVER(text)                                         \
+    {                                                      \
+        (char[]){text}, (char[]){""}, (char[]){"2"}, false \
+    }
+#define SLOTS(...) .retired_count = 2, .retired = {__VA_ARGS__}
+
+enum { ALWAYS = 3, WITH_TRIMMED = 4 }; /* the current hash and two slots; and once more, trimmed */
+
+static const struct row {
+    const char *what;
+    const char *password;
+    struct user user;
+    enum password_result result;
+    int hashes;
+    const char *retired_id; /* NULL: none */
+    bool nobody;
+    bool no_diagnosis;
+} rows[] = {
+    {"right", "new", {.password_hash = (char[]){"is:new"}, SLOTS(OVER("is:old"), OVER("is:older"))},
+        PASSWORD_RIGHT, 1, NULL, false, false},
+    {"in its grace", "old",
+        {.password_hash = (char[]){"is:new"}, SLOTS(GRACE("is:old"), OVER("is:older"))},
+        PASSWORD_RIGHT_RETIRED, 2, "1", false, false},
+    {"in its grace, the second", "older",
+        {.password_hash = (char[]){"is:new"}, SLOTS(OVER("is:old"), GRACE("is:older"))},
+        PASSWORD_RIGHT_RETIRED, 3, "1", false, false},
+    {"retired twice, once in its grace", "old",
+        {.password_hash = (char[]){"is:new"}, SLOTS(OVER("is:old"), GRACE("is:old"))},
+        PASSWORD_RIGHT_RETIRED, 3, "1", false, false},
+    {"stale", "old", {.password_hash = (char[]){"is:new"}, SLOTS(OVER("is:old"), OVER("is:older"))},
+        PASSWORD_STALE, ALWAYS, "2", false, false},
+    {"wrong", "x", {.password_hash = (char[]){"is:new"}, SLOTS(GRACE("is:old"), OVER("is:older"))},
+        PASSWORD_WRONG, ALWAYS, NULL, false, false},
+    {"wrong, nothing ever rotated", "x",
+        {.password_hash = (char[]){"is:new"}, SLOTS(OVER(""), OVER(""))}, PASSWORD_WRONG, ALWAYS,
+        NULL, false, false},
+    {"nobody", "x", {SLOTS(OVER("is:x"), GRACE("is:x"))}, PASSWORD_WRONG, ALWAYS, NULL, true,
+        false},
+    {"nobody, but a hash that fits", "new",
+        {.password_hash = (char[]){"is:new"}, SLOTS(GRACE("is:new"), OVER("is:new"))},
+        PASSWORD_WRONG, ALWAYS, NULL, true, false},
+    {"blank at an end", "new ",
+        {.password_hash = (char[]){"is:new"}, SLOTS(OVER("is:old"), OVER("is:older"))},
+        PASSWORD_WHITESPACE, WITH_TRIMMED, NULL, false, false},
+    {"no-break space, BOM and tab", "\xc2\xa0\xef\xbb\xbfnew\t",
+        {.password_hash = (char[]){"is:new"}, SLOTS(OVER(""), OVER(""))}, PASSWORD_WHITESPACE,
+        WITH_TRIMMED, NULL, false, false},
+    {"blank at an end, wrong all the same", "x ",
+        {.password_hash = (char[]){"is:new"}, SLOTS(OVER(""), OVER(""))}, PASSWORD_WRONG,
+        WITH_TRIMMED, NULL, false, false},
+    {"blank at an end, nobody", "new ",
+        {.password_hash = (char[]){"is:new"}, SLOTS(OVER(""), OVER(""))}, PASSWORD_WRONG,
+        WITH_TRIMMED, NULL, true, false},
+    {"blanks that belong to it", " new ",
+        {.password_hash = (char[]){"is: new "}, SLOTS(OVER(""), OVER(""))}, PASSWORD_RIGHT, 1, NULL,
+        false, false},
+    {"not UTF-8", "new\xff ", {.password_hash = (char[]){"is:new\xff"}, SLOTS(OVER(""), OVER(""))},
+        PASSWORD_WRONG, ALWAYS, NULL, false, false},
+    {"current hash unusable", "new",
+        {.password_hash = (char[]){"broken"}, SLOTS(OVER("is:new"), OVER(""))}, PASSWORD_UNUSABLE,
+        ALWAYS, "2", false, false},
+    {"current hash unusable, a retired one fits", "old",
+        {.password_hash = (char[]){"broken"}, SLOTS(GRACE("is:old"), OVER(""))}, PASSWORD_UNUSABLE,
+        2, "1", false, false},
+    {"no current hash", "new", {SLOTS(OVER(""), OVER(""))}, PASSWORD_UNUSABLE, ALWAYS, NULL, false,
+        false},
+    {"a retired hash broken", "x",
+        {.password_hash = (char[]){"is:new"}, SLOTS(GRACE("broken"), OVER("broken"))},
+        PASSWORD_WRONG, ALWAYS, NULL, false, false},
+    {"no memory", "new", {.password_hash = (char[]){"fails"}, SLOTS(OVER(""), OVER(""))},
+        PASSWORD_ERROR, ALWAYS, NULL, false, false},
+    {"no memory for one in its grace", "old",
+        {.password_hash = (char[]){"is:new"}, SLOTS(GRACE("fails"), OVER(""))}, PASSWORD_ERROR,
+        ALWAYS, NULL, false, false},
+    {"no memory for one that is over", "x",
+        {.password_hash = (char[]){"is:new"}, SLOTS(OVER("fails"), OVER(""))}, PASSWORD_WRONG,
+        ALWAYS, NULL, false, false},
+    {"undiagnosed: stale is wrong", "old",
+        {.password_hash = (char[]){"is:new"}, SLOTS(OVER("is:old"), OVER("is:older"))},
+        PASSWORD_WRONG, 1, NULL, false, true},
+    {"undiagnosed: in its grace", "old",
+        {.password_hash = (char[]){"is:new"}, SLOTS(OVER("is:older"), GRACE("is:old"))},
+        PASSWORD_RIGHT_RETIRED, 2, "1", false, true},
+    {"undiagnosed: blank at an end", "new ",
+        {.password_hash = (char[]){"is:new"}, SLOTS(OVER(""), OVER(""))}, PASSWORD_WRONG, 1, NULL,
+        false, true},
+    {"a table without retired hashes", "x", {.password_hash = (char[]){"is:new"}}, PASSWORD_WRONG,
+        1, NULL, false, false},
+};
+
+static void test_rows(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct row *row = &rows[i];
+        const struct password_question question = {
+            .password = row->password,
+            .len = strlen(row->password),
+            .user = &row->user,
+            .live = !row->nobody,
+            .decoy = "decoy",
+            .diagnose = !row->no_diagnosis,
+        };
+        const struct retired *retired;
+        enum password_result result;
+
+        hashed = 0;
+        result = password_check(&question, &retired);
+        if (result != row->result)
+            fail_msg("%s: result %d", row->what, result);
+        if (hashed != row->hashes)
+            fail_msg("%s: %d hashes", row->what, hashed);
+        if ((retired == NULL) != (row->retired_id == NULL) ||
+            (retired != NULL && strcmp(retired->id, row->retired_id) != 0))
+            fail_msg("%s: another retired hash", row->what);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
