@@ -214,6 +214,8 @@ static void check_password(struct course *course, bool live)
         .live = live,
         .decoy = course->decoy,
         .diagnose = course->backend->options.diagnose,
+        .cache = course->failed == 0 ? course->backend->cache : NULL, /* a failure takes its time */
+        .cache_user = course->user.user_id == NULL ? credentials->authcid : course->user.user_id,
     };
     enum password_result result;
 

@@ -81,6 +81,21 @@ static void open_spool(struct backend *backend)
         set_fault(backend, "the spool file cannot be used", "pgsasl_spool_file", error);
 }
 
+/* Only a matter of speed: a file that can't be used is said, and left. */
+static void open_cache(struct backend *backend)
+{
+    const struct options *options = &backend->options;
+    char error[ERROR_MAX];
+
+    if (options->verified_cache == NULL)
+        return;
+    backend->cache =
+        cache_open(options->verified_cache, options->verified_cache_ttl_s, error, sizeof error);
+    if (backend->cache == NULL)
+        log_line(&backend->log, LOG_PROBLEM, "pgsasl_verified_cache %s; going on without a cache",
+            error);
+}
+
 /* $1 to the highest number that the statement holds. */
 static int count_params(const char *text)
 {
@@ -130,6 +145,7 @@ struct backend *backend_new(const struct options_source *source, const struct lo
     describe_queries(backend);
     open_connections(backend);
     open_spool(backend);
+    open_cache(backend);
     of_this_process = backend;
     if (!fork_handled)
         fork_handled = pthread_atfork(NULL, NULL, after_fork_in_child) == 0;
@@ -146,6 +162,7 @@ void backend_free(struct backend *backend)
         pg_free(backend->audit);
     pg_free(backend->lookup);
     spool_close(backend->spool);
+    cache_close(backend->cache);
     options_free(&backend->options);
     pthread_mutex_destroy(&backend->mutex);
     secret_wipe(backend, sizeof *backend);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cache.h"
 #include "deadline.h"
 #include "hash.h"
 #include "log.h"
@@ -28,6 +29,7 @@ struct backend {
     struct pg_query audit_query;
     struct pg_query login_query;
     struct spool *spool; /* NULL: none */
+    struct cache *cache; /* NULL: none */
     const char *fault;   /* why every attempt is answered as a temporary failure; NULL: it is not */
     bool logins_refused; /* login_query is at fault: said once, not sent again */
     char usual_decoy[HASH_MAX]; /* a decoy like the last stored hash that was seen; "" before */

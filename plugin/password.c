@@ -7,6 +7,7 @@
  */
 #include "password.h"
 
+#include "cache.h"
 #include "hash.h"
 #include "store.h"
 #include "text.h"
@@ -15,6 +16,39 @@
 static const char *work_for(const struct password_question *question, const char *stored)
 {
     return question->live && hash_usable(stored) ? stored : question->decoy;
+}
+
+/* Notes what was verified and lets in. */
+static enum password_result keep(
+    const struct password_question *question, const char *stored, enum password_result result)
+{
+    cache_store(question->cache, question->cache_user, stored, question->password, question->len);
+    return result;
+}
+
+static bool is_cached(const struct password_question *question, const char *stored)
+{
+    return hash_usable(stored) && cache_verified(question->cache, question->cache_user, stored,
+                                      question->password, question->len);
+}
+
+/* What the cache knows to fit, before anything is hashed: also for who still has the old password.
+ */
+static enum password_result check_cache(
+    const struct password_question *question, const struct retired **retired_r)
+{
+    const struct user *user = question->user;
+
+    if (question->cache == NULL || !question->live || !hash_usable(user->password_hash))
+        return PASSWORD_WRONG;
+    if (is_cached(question, user->password_hash))
+        return PASSWORD_RIGHT;
+    for (size_t i = 0; i < user->retired_count; i++)
+        if (user->retired[i].accepted && is_cached(question, user->retired[i].hash)) {
+            *retired_r = &user->retired[i];
+            return PASSWORD_RIGHT_RETIRED;
+        }
+    return PASSWORD_WRONG;
 }
 
 static enum password_result check_current(const struct password_question *question)
@@ -28,7 +62,7 @@ static enum password_result check_current(const struct password_question *questi
     if (work != stored)
         return PASSWORD_UNUSABLE;
     if (result == HASH_MATCH)
-        return PASSWORD_RIGHT;
+        return keep(question, stored, PASSWORD_RIGHT);
     return result == HASH_MISMATCH ? PASSWORD_WRONG : PASSWORD_ERROR;
 }
 
@@ -42,7 +76,8 @@ static enum password_result check_slot(
     if (!question->live || work != retired->hash)
         return PASSWORD_WRONG;
     if (result == HASH_MATCH)
-        return retired->accepted ? PASSWORD_RIGHT_RETIRED : PASSWORD_STALE;
+        return retired->accepted ? keep(question, retired->hash, PASSWORD_RIGHT_RETIRED)
+                                 : PASSWORD_STALE;
     return retired->accepted && result == HASH_ERROR ? PASSWORD_ERROR : PASSWORD_WRONG;
 }
 
@@ -89,10 +124,13 @@ static enum password_result check_trimmed(const struct password_question *questi
 enum password_result password_check(
     const struct password_question *question, const struct retired **retired_r)
 {
-    enum password_result current = check_current(question);
-    enum password_result retired, trimmed;
+    enum password_result current, retired, trimmed;
 
     *retired_r = NULL;
+    current = check_cache(question, retired_r);
+    if (current != PASSWORD_WRONG)
+        return current;
+    current = check_current(question);
     if (current == PASSWORD_RIGHT)
         return current;
     retired = check_retired(question, retired_r);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct cache;
 struct retired;
 struct user;
 
@@ -32,6 +33,8 @@ struct password_question {
     bool live;               /* false: as if not found, whatever the row says */
     const char *decoy;       /* stands in where there is no usable hash */
     bool diagnose;           /* look for stale passwords and trimmed ends */
+    struct cache *cache;     /* of verified passwords; NULL: none */
+    const char *cache_user;  /* whom its entries are about */
 };
 
 /*

@@ -3,7 +3,7 @@
  * same.
  *
  * hash.c has a double: a stored hash "is:X" fits the password X, "broken" is unusable, "fails" is
- * one that can't be computed. It counts.
+ * one that can't be computed. It counts. cache.c has one that holds a single entry.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,11 +13,36 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "cache.h"
 #include "hash.h"
 #include "password.h"
 #include "store.h"
 
 static int hashed;
+static char cached[64]; /* "user stored password"; "": nothing */
+
+static void entry(char out[64], const char *user, const char *stored, const char *password)
+{
+    snprintf(out, 64, "%s %s %s", user, stored, password);
+}
+
+bool cache_verified(struct cache *cache, const char *user_id, const char *stored_hash,
+    const char *password, size_t password_len)
+{
+    char wanted[64];
+
+    (void)password_len;
+    entry(wanted, user_id, stored_hash, password);
+    return cache != NULL && strcmp(wanted, cached) == 0;
+}
+
+void cache_store(struct cache *cache, const char *user_id, const char *stored_hash,
+    const char *password, size_t password_len)
+{
+    (void)password_len;
+    if (cache != NULL)
+        entry(cached, user_id, stored_hash, password);
+}
 
 bool hash_usable(const char *stored)
 {
@@ -158,9 +183,73 @@ static void test_rows(void **state)
     }
 }
 
+/* Asked twice, a cache in between: what is hashed the second time, and what the cache then holds.
+ */
+static const struct {
+    const char *what;
+    const char *password;
+    struct user user;
+    enum password_result result;
+    int hashes;
+    const char *kept;
+    bool nobody;
+} twice[] = {
+    {"right", "new",
+        {.password_hash = (char[]){"is:new"}, SLOTS(GRACE("is:old"), OVER("is:older"))},
+        PASSWORD_RIGHT, 0, "7 is:new new", false},
+    {"in its grace", "old",
+        {.password_hash = (char[]){"is:new"}, SLOTS(GRACE("is:old"), OVER("is:older"))},
+        PASSWORD_RIGHT_RETIRED, 0, "7 is:old old", false},
+    {"stale", "older",
+        {.password_hash = (char[]){"is:new"}, SLOTS(GRACE("is:old"), OVER("is:older"))},
+        PASSWORD_STALE, ALWAYS, "", false},
+    {"wrong", "x", {.password_hash = (char[]){"is:new"}, SLOTS(GRACE("is:old"), OVER("is:older"))},
+        PASSWORD_WRONG, ALWAYS, "", false},
+    {"blank at an end", "new ",
+        {.password_hash = (char[]){"is:new"}, SLOTS(GRACE("is:old"), OVER("is:older"))},
+        PASSWORD_WHITESPACE, WITH_TRIMMED, "", false},
+    {"nobody", "new",
+        {.password_hash = (char[]){"is:new"}, SLOTS(GRACE("is:old"), OVER("is:older"))},
+        PASSWORD_WRONG, ALWAYS, "", true},
+    {"unusable", "broken",
+        {.password_hash = (char[]){"broken"}, SLOTS(GRACE("is:old"), OVER("is:older"))},
+        PASSWORD_UNUSABLE, ALWAYS, "", false},
+};
+
+static void test_cache(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof twice / sizeof *twice; i++) {
+        const struct password_question question = {
+            .password = twice[i].password,
+            .len = strlen(twice[i].password),
+            .user = &twice[i].user,
+            .live = !twice[i].nobody,
+            .decoy = "decoy",
+            .diagnose = true,
+            .cache = (struct cache *)cached,
+            .cache_user = "7",
+        };
+        const struct retired *retired;
+
+        cached[0] = '\0';
+        password_check(&question, &retired);
+        hashed = 0;
+        if (password_check(&question, &retired) != twice[i].result || hashed != twice[i].hashes)
+            fail_msg("%s: %d hashes", twice[i].what, hashed);
+        if (strcmp(cached, twice[i].kept) != 0)
+            fail_msg("%s: the cache holds \"%s\"", twice[i].what, cached);
+        assert_int_equal(retired != NULL,
+            twice[i].result == PASSWORD_RIGHT_RETIRED || twice[i].result == PASSWORD_STALE);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_cache),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
