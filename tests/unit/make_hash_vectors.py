@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes hash_vectors.h: stored hashes that other programs made, for test_hash.c.
+"""Writes hash_vectors.h: stored hashes that other programs made, for test_hash.c and tests/sql/hashes.sql.
 
 Run by hand when a scheme is added, never by the build:  ./make_hash_vectors.py > hash_vectors.h
 
@@ -60,22 +60,33 @@ def python_bcrypt(password, prefix):
     return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4, prefix)).decode()
 
 
+MKPASSWD_ACCEPTED = {"yescrypt": "1", "scrypt": "6", "bcrypt": "4", "bcrypt-a": "4", "sha512crypt": "1000", "sha256crypt": "1000"}
+
+
+def mkpasswd(method, rounds=None):
+    return run("mkpasswd", "-s", "-m", method, *(["-R", rounds] if rounds else []), text=ASCII)
+
+
 def crypt_vectors():
-    mkpasswd = lambda method, rounds: run("mkpasswd", "-s", "-m", method, "-R", rounds, text=ASCII)
-    # Nothing else in Debian makes yescrypt: this one vector comes from libcrypt itself, by way of mkpasswd.
-    yield "mkpasswd (libcrypt)", ASCII, mkpasswd("yescrypt", "1")
+    # mkpasswd is libcrypt itself; nothing else in Debian makes yescrypt.
+    for method, rounds in MKPASSWD_ACCEPTED.items():
+        yield f"mkpasswd -m {method} (libcrypt)", ASCII, mkpasswd(method, rounds)
     yield "Python hashlib.scrypt, encoded here", ASCII, scrypt_7(ASCII)
     yield "Python hashlib.scrypt, encoded here", "", scrypt_7("")
     yield "python3-bcrypt", ASCII, python_bcrypt(ASCII, b"2a")
     for password in ASCII, "", "x", COMPOSED, "72 octets " * 7 + "ab":
         yield "python3-bcrypt", password, python_bcrypt(password, b"2b")
-    yield "htpasswd -B", ASCII, run("htpasswd", "-niB", "-C", "4", "", text=ASCII).lstrip(":")
+    yield "htpasswd -B", ASCII, htpasswd("-B", "-C", "4")
     passlib.hash.sha256_crypt.set_backend("builtin")
     passlib.hash.sha512_crypt.set_backend("builtin")
     for option, scheme in ("-5", passlib.hash.sha256_crypt), ("-6", passlib.hash.sha512_crypt):
         yield f"openssl passwd {option}", ASCII, run("openssl", "passwd", option, "-stdin", text=ASCII)
         for password in ASCII, "", COMPOSED:
             yield f"passlib {scheme.name}, in Python", password, scheme.using(rounds=1000).hash(password)
+
+
+def htpasswd(*options):
+    return run("htpasswd", "-ni", *options, "", text=ASCII).lstrip(":")
 
 
 # Argon2
@@ -148,6 +159,21 @@ def postgres_vectors():
 # passlib
 
 
+def ab64(data):
+    """passlib's base64: a dot for the plus, and no padding."""
+    return base64.b64encode(data).decode().rstrip("=").replace("+", ".")
+
+
+def hashlib_vectors():
+    salt, password = bytes(range(240, 256)), COMPOSED.encode()
+    for digest in "sha256", "sha512":
+        made = hashlib.pbkdf2_hmac(digest, password, salt, 3)
+        yield "Python hashlib.pbkdf2_hmac, in passlib's form", COMPOSED, f"$pbkdf2-{digest}$3${ab64(salt)}${ab64(made)}"
+    made = hashlib.scrypt(password, salt=salt, n=32, r=2, p=3, dklen=32)
+    b64 = lambda data: base64.b64encode(data).decode().rstrip("=")
+    yield "Python hashlib.scrypt, in passlib's form", COMPOSED, f"$scrypt$ln=5,r=2,p=3${b64(salt)}${b64(made)}"
+
+
 def passlib_vectors():
     costs = {"pbkdf2_sha256": 2, "pbkdf2_sha512": 2, "scrypt": 4}
     for name, rounds in costs.items():
@@ -175,40 +201,83 @@ class Doveadm:
     def __exit__(self, *_):
         shutil.rmtree(self.directory)
 
-    def pw(self, scheme, password, *options):
-        doveadm = f"{self.directory}/usr/bin/doveadm"
-        return run(doveadm, "-O", "pw", "-s", scheme, "-p", password, *options, env=self.environment)
+    def schemes(self):
+        return self.pw("-l").split()
+
+    def hash(self, scheme, password, *options):
+        return self.pw("-s", scheme, "-p", password, *options)
+
+    def pw(self, *options):
+        return run(f"{self.directory}/usr/bin/doveadm", "-O", "pw", *options, env=self.environment)
+
+
+# doveadm's options for each scheme that is accepted; a suffix is an encoding.
+DOVECOT_ACCEPTED = {
+    "CRYPT": ["-r", "4"],
+    "CRYPT.B64": ["-r", "4"],
+    "BLF-CRYPT": ["-r", "4"],
+    "BLF-CRYPT.B64": ["-r", "4"],
+    "BLF-CRYPT.HEX": ["-r", "4"],
+    "SHA256-CRYPT": ["-r", "1000"],
+    "SHA256-CRYPT.hex": ["-r", "1000"],
+    "SHA512-CRYPT": ["-r", "1000"],
+    "SHA512-CRYPT.b64": ["-r", "1000"],
+    "PBKDF2": ["-r", "2"],
+    "PBKDF2.b64": ["-r", "2"],
+    "PBKDF2.hex": ["-r", "2"],
+    "SCRAM-SHA-256": [],
+    "SCRAM-SHA-256.b64": [],
+    "SCRAM-SHA-256.HEX": [],
+    "SSHA256": [],
+    "SSHA256.HEX": [],
+    "SSHA256.b64": [],
+    "SSHA512": [],
+    "SSHA512.hex": [],
+    "SSHA512.base64": [],
+    "ARGON2I": ["-r", "3"],
+    "ARGON2I.HEX": ["-r", "3"],
+    "ARGON2ID": ["-r", "1"],
+}
 
 
 def dovecot_vectors():
-    schemes = {
-        "CRYPT": ["-r", "4"],
-        "BLF-CRYPT": ["-r", "4"],
-        "BLF-CRYPT.B64": ["-r", "4"],
-        "BLF-CRYPT.HEX": ["-r", "4"],
-        "SHA256-CRYPT": ["-r", "1000"],
-        "SHA512-CRYPT": ["-r", "1000"],
-        "SHA512-CRYPT.b64": ["-r", "1000"],
-        "PBKDF2": ["-r", "2"],
-        "PBKDF2.hex": ["-r", "2"],
-        "SCRAM-SHA-256": [],
-        "SCRAM-SHA-256.b64": [],
-        "SSHA256": [],
-        "SSHA256.HEX": [],
-        "SSHA256.b64": [],
-        "SSHA512": [],
-        "SSHA512.hex": [],
-        "SSHA512.base64": [],
-        "ARGON2I": ["-r", "3"],
-    }
     with Doveadm() as doveadm:
-        for scheme, options in schemes.items():
-            yield f"doveadm pw -s {scheme}", ASCII, doveadm.pw(scheme, ASCII, *options)
+        for scheme, options in DOVECOT_ACCEPTED.items():
+            yield f"doveadm pw -s {scheme}", ASCII, doveadm.hash(scheme, ASCII, *options)
         for scheme in "SSHA256", "SCRAM-SHA-256":
-            yield f"doveadm pw -s {scheme}", COMPOSED, doveadm.pw(scheme, COMPOSED)
-    # doveadm's own Argon2id takes 1 GiB: the prefix as Dovecot reads it, with less behind it.
-    made = nacl.pwhash.argon2id.str(ASCII.encode(), opslimit=1, memlimit=8192).decode().rstrip("\0")
-    yield "python3-nacl (libsodium), Dovecot's prefix before it", ASCII, "{ARGON2ID}" + made
+            yield f"doveadm pw -s {scheme}", COMPOSED, doveadm.hash(scheme, COMPOSED)
+    # doveadm's Argon2id is 64 MiB at the least: one of it is enough.
+    made = nacl.pwhash.argon2id.str(ASCII.encode(), opslimit=1, memlimit=8192).rstrip(b"\0")
+    yield "python3-nacl (libsodium), encoded here", ASCII, "{ARGON2ID.B64}" + base64.b64encode(made).decode()
+
+
+# Refused
+
+
+def refused_hashes():
+    """All else that these programs can make of a password: producer and hash."""
+    for method in "gost-yescrypt", "sunmd5", "md5crypt", "bsdicrypt", "descrypt", "nt":
+        yield f"mkpasswd -m {method}", mkpasswd(method)
+    for option in "-m", "-s", "-d", "-p":
+        yield f"htpasswd {option}", htpasswd(option)
+    for option in "-1", "-apr1", "-aixmd5":
+        yield f"openssl passwd {option}", run("openssl", "passwd", option, "-stdin", text=ASCII)
+    kinds = "md5", "xdes", "des"
+    salts = [f"SELECT crypt('{ASCII}', gen_salt('{kind}')) AS hash;" for kind in kinds]
+    md5 = ["SET password_encryption = md5;", f"CREATE ROLE old PASSWORD '{ASCII}';",
+           "SELECT rolpassword AS hash FROM pg_authid WHERE rolname = 'old';"]
+    *crypts, authid = postgres_answers(["CREATE EXTENSION pgcrypto;", *salts, *md5])
+    for kind, made in zip(kinds, crypts, strict=True):
+        yield f"PostgreSQL pgcrypto gen_salt('{kind}')", made
+    yield "PostgreSQL, password_encryption = md5", authid
+    for name in "pbkdf2_sha1", "sha1_crypt", "phpass", "bcrypt_sha256", "ldap_salted_sha1", "hex_sha256", "mssql2005":
+        yield f"passlib {name}", getattr(passlib.hash, name).hash(ASCII)
+    with Doveadm() as doveadm:
+        accepted = {scheme.partition(".")[0] for scheme in DOVECOT_ACCEPTED}
+        for scheme in sorted(set(doveadm.schemes()) - accepted):
+            yield f"doveadm pw -s {scheme}", doveadm.hash(scheme, ASCII, "-u", "user@example.com")
+        for scheme in "PLAIN.b64", "SSHA.hex", "MD5-CRYPT.B64", "DES-CRYPT.HEX":
+            yield f"doveadm pw -s {scheme}", doveadm.hash(scheme, ASCII)
 
 
 def literal(text):
@@ -232,6 +301,15 @@ struct hash_vector {
 /* clang-format off */
 static const struct hash_vector hash_vectors[] = {"""
 
+MIDDLE = """};
+
+/* What else the same programs make of "correct horse": nobody's. */
+struct refused_hash {
+    const char *producer, *stored;
+};
+
+static const struct refused_hash refused_hashes[] = {"""
+
 TAIL = """};
 /* clang-format on */
 
@@ -240,9 +318,12 @@ TAIL = """};
 
 def main():
     print(HEAD)
-    for vectors in crypt_vectors, argon2_vectors, postgres_vectors, passlib_vectors, dovecot_vectors:
+    for vectors in crypt_vectors, argon2_vectors, postgres_vectors, hashlib_vectors, passlib_vectors, dovecot_vectors:
         for producer, password, stored in vectors():
             print(f"    {{{literal(producer)}, {literal(password)},\n     {literal(stored)}}},")
+    print(MIDDLE)
+    for producer, stored in refused_hashes():
+        print(f"    {{{literal(producer)}, {literal(stored)}}},")
     print(TAIL)
 
 

