@@ -41,9 +41,21 @@ packages_quietly() (
     "$@"
 )
 
-# packages_install PACKAGE...: brings in what is missing; needs root and the network only where something is.
+# packages_get PACKAGE...: fetches and installs them.
+packages_get() {
+    apt-get -q update || return
+    if [[ " $* " == *" postfix "* ]]; then
+        # Without a configuration of its own the packaged Postfix stays asleep.
+        apt-get -qq -y install --no-install-recommends --no-remove debconf || return
+        echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections || return
+    fi
+    packages_quietly apt-get -qq -y -o Dpkg::Use-Pty=0 install --no-install-recommends --no-remove "$@"
+}
+
+# packages_install PACKAGE...: brings in what is missing; needs root and the network only where something is. What the
+# packages have to say while they are set up is shown only where that fails.
 packages_install() {
-    local missing
+    local missing said status=0
     mapfile -t missing < <(packages_missing "$@")
     ((${#missing[@]})) || return 0
     if ((EUID != 0)); then
@@ -51,12 +63,7 @@ packages_install() {
         return 1
     fi
     echo "installing: ${missing[*]}"
-    apt-get -q update >/dev/null || return
-    if [[ " ${missing[*]} " == *" postfix "* ]]; then
-        # Without a configuration of its own the packaged Postfix stays asleep.
-        apt-get -qq -y install --no-install-recommends --no-remove debconf >/dev/null || return
-        echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections || return
-    fi
-    packages_quietly apt-get -qq -y -o Dpkg::Use-Pty=0 install --no-install-recommends --no-remove \
-        "${missing[@]}" >/dev/null
+    said=$(packages_get "${missing[@]}" 2>&1) || status=$?
+    ((status == 0)) || printf '%s\n' "$said" >&2
+    return "$status"
 }
