@@ -1,10 +1,12 @@
--- pgsasl.sql: the tables, functions and roles that pgsasl reads and writes. Schema version 1.
+-- pgsasl.sql: the tables, functions and roles that pgsasl reads and writes. Schema version 2.
 --
 --   psql -d mail -f pgsasl.sql
 --
 -- Run it as the owner of the database, which needs no superuser. It can be run again: nothing is lost, functions and
 -- grants are put back as they stand here. It is one transaction: it happens as a whole or not at all. The owner needs
 -- CREATEROLE for the three roles; without it the file loads and says what an administrator must run.
+--
+-- A database with schema version 1 is brought forward by upgrade-1-to-2.sql, which ends in running this file.
 --
 -- What each table, column, function and role means stands in docs/sql.md.
 
@@ -25,8 +27,8 @@ BEGIN
             current_setting('server_encoding');
     END IF;
     IF to_regprocedure('pgsasl.schema_version()') IS NOT NULL THEN
-        IF pgsasl.schema_version() <> 1 THEN
-            RAISE EXCEPTION 'this database holds version % of the schema, and this file is version 1',
+        IF pgsasl.schema_version() <> 2 THEN
+            RAISE EXCEPTION 'this database holds version % of the schema, and this file is version 2',
                 pgsasl.schema_version()
                 USING HINT = 'An older schema is brought forward by contrib/sql/upgrade-*.sql, never by this file.';
         END IF;
@@ -40,7 +42,7 @@ REVOKE ALL ON SCHEMA pgsasl FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION pgsasl.schema_version() RETURNS integer
 LANGUAGE sql IMMUTABLE
-AS 'SELECT 1';
+AS 'SELECT 2';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Tables
@@ -48,9 +50,27 @@ AS 'SELECT 1';
 
 -- One row, one column a setting: UPDATE pgsasl.settings SET bcrypt_cost = 12.
 CREATE TABLE IF NOT EXISTS pgsasl.settings (
-    only_row    boolean  PRIMARY KEY DEFAULT true CHECK (only_row),
-    bcrypt_cost smallint NOT NULL DEFAULT 10 CHECK (bcrypt_cost BETWEEN 10 AND 16)
+    only_row             boolean  PRIMARY KEY DEFAULT true CHECK (only_row),
+    bcrypt_cost          smallint NOT NULL DEFAULT 10 CHECK (bcrypt_cost BETWEEN 10 AND 16),
+    retired_kept         smallint NOT NULL DEFAULT 2 CHECK (retired_kept BETWEEN 0 AND 8),
+    login_stamp_interval interval NOT NULL DEFAULT '5 minutes'
+                                  CHECK (login_stamp_interval BETWEEN '0' AND '1 day'),
+    throttle_window      interval NOT NULL DEFAULT '10 minutes'
+                                  CHECK (throttle_window BETWEEN '1 second' AND '1 day'),
+    throttle_user_client integer  DEFAULT 20 CHECK (throttle_user_client BETWEEN 1 AND 10000),
+    throttle_client      integer  DEFAULT 500 CHECK (throttle_client BETWEEN 1 AND 10000)
 );
+COMMENT ON COLUMN pgsasl.settings.only_row IS 'true: there is one row';
+COMMENT ON COLUMN pgsasl.settings.bcrypt_cost IS 'cost of the hashes that add_user, set_password and rotate_password make';
+COMMENT ON COLUMN pgsasl.settings.retired_kept IS
+    'retired passwords kept for each user; each costs a failed login one more hash';
+COMMENT ON COLUMN pgsasl.settings.login_stamp_interval IS
+    'last_login_at and last_used_at are written no more often than this';
+COMMENT ON COLUMN pgsasl.settings.throttle_window IS 'how far back failures count against a client';
+COMMENT ON COLUMN pgsasl.settings.throttle_user_client IS
+    'failures within the window after which one user name is throttled for one client network; NULL: never';
+COMMENT ON COLUMN pgsasl.settings.throttle_client IS
+    'failures within the window after which a client network is throttled for all names; NULL: never';
 INSERT INTO pgsasl.settings DEFAULT VALUES ON CONFLICT DO NOTHING;
 
 CREATE TABLE IF NOT EXISTS pgsasl.accounts (
@@ -137,6 +157,18 @@ CREATE TABLE IF NOT EXISTS pgsasl.smtp_users (
 ) WITH (fillfactor = 90);
 CREATE INDEX IF NOT EXISTS smtp_users_account_id_idx ON pgsasl.smtp_users (account_id);
 
+-- The passwords before the present one, by trigger; the newest of them, settings.retired_kept to a user.
+CREATE TABLE IF NOT EXISTS pgsasl.retired_passwords (
+    retired_id     bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id        bigint      NOT NULL REFERENCES pgsasl.smtp_users (user_id) ON DELETE CASCADE,
+    password_hash  text        COLLATE "C" NOT NULL,
+    retired_at     timestamptz NOT NULL DEFAULT now(),
+    accepted_until timestamptz NOT NULL, -- logs in until then
+    last_used_at   timestamptz,          -- since it was retired
+    last_used_from inet
+) WITH (fillfactor = 90);
+CREATE INDEX IF NOT EXISTS retired_passwords_user_id_idx ON pgsasl.retired_passwords (user_id);
+
 -- Tombstones, one for each time that a name ceased to be: by DELETE, or by a rename.
 CREATE TABLE IF NOT EXISTS pgsasl.deleted_users (
     deletion_id bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -148,8 +180,20 @@ CREATE TABLE IF NOT EXISTS pgsasl.deleted_users (
 );
 CREATE INDEX IF NOT EXISTS deleted_users_username_idx ON pgsasl.deleted_users (username, deleted_at DESC);
 
--- One row for each attempt that was not accepted. No foreign keys: the row outlives the user. The primary key is what
--- makes a repeated insert count once, and it begins with the time so that it serves questions about a span of time.
+-- What the throttle takes for one client: an IPv4 address, also one mapped into IPv6, or a /64 of IPv6. It stands in
+-- indexes. Its body is bound here and now, whatever the caller's search_path says.
+CREATE OR REPLACE FUNCTION pgsasl.client_net(address inet) RETURNS cidr
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN family(address) = 4 THEN network(set_masklen(address, 32))
+    WHEN address <<= '::ffff:0.0.0.0/96'::inet
+        THEN network(set_masklen('0.0.0.0'::inet + (address - '::ffff:0.0.0.0'::inet), 32))
+    ELSE network(set_masklen(address, 64))
+END;
+
+-- One row for each attempt that was not accepted; of throttled ones a row holds many. No foreign keys: the row outlives
+-- the user. The primary key is what makes a repeated insert count once, and it begins with the time so that it serves
+-- questions about a span of time.
 CREATE TABLE IF NOT EXISTS pgsasl.auth_failures (
     attempt_id    uuid        NOT NULL,
     occurred_at   timestamptz NOT NULL, -- by the clock of the mail server
@@ -167,6 +211,8 @@ CREATE TABLE IF NOT EXISTS pgsasl.auth_failures (
     server_host   text,
     attempts      integer     NOT NULL DEFAULT 1 CHECK (attempts > 0),
     detail        text,
+    counts        boolean     NOT NULL DEFAULT false, -- towards the throttle
+    merged_ids    uuid[], -- the last 32 of the attempts that a throttled row has taken in beside its own
 
     PRIMARY KEY (occurred_at, attempt_id),
     CONSTRAINT auth_failures_reason_word CHECK (reason IN (
@@ -186,6 +232,15 @@ CREATE INDEX IF NOT EXISTS auth_failures_user_id_idx
     ON pgsasl.auth_failures (user_id, occurred_at DESC) WHERE user_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS auth_failures_account_id_idx
     ON pgsasl.auth_failures (account_id, occurred_at DESC) WHERE account_id IS NOT NULL;
+-- The throttle's counters: find_user() counts entries of the first two, no further than the limit.
+CREATE INDEX IF NOT EXISTS auth_failures_counts_user_idx
+    ON pgsasl.auth_failures (username, pgsasl.client_net(client_addr), occurred_at DESC) WHERE counts;
+CREATE INDEX IF NOT EXISTS auth_failures_counts_client_idx
+    ON pgsasl.auth_failures (pgsasl.client_net(client_addr), occurred_at DESC) WHERE counts;
+CREATE INDEX IF NOT EXISTS auth_failures_counts_stale_idx
+    ON pgsasl.auth_failures (username, occurred_at DESC) WHERE counts AND failed_checks @> '{stale_password}';
+CREATE INDEX IF NOT EXISTS auth_failures_throttled_idx
+    ON pgsasl.auth_failures (pgsasl.client_net(client_addr), occurred_at DESC) WHERE reason = 'throttled';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Triggers: plain INSERT, UPDATE and DELETE do the right thing
@@ -224,6 +279,30 @@ $$;
 CREATE OR REPLACE TRIGGER password_changed BEFORE UPDATE ON pgsasl.smtp_users
     FOR EACH ROW WHEN (NEW.password_hash IS DISTINCT FROM OLD.password_hash)
     EXECUTE FUNCTION pgsasl.stamp_password_change();
+
+-- Keeps the old hash, and of the retired ones the newest few. One that still logs in is not dropped before one that does
+-- not, whatever their age: a grace that was promised holds as long as there is room. What could never log in is not kept.
+CREATE OR REPLACE FUNCTION pgsasl.retire_password() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    DELETE FROM pgsasl.retired_passwords r -- set back: it is retired no more
+    WHERE r.user_id = NEW.user_id AND r.password_hash = NEW.password_hash;
+    IF pgsasl.decoy_of(OLD.password_hash) IS NOT NULL THEN
+        INSERT INTO pgsasl.retired_passwords (user_id, password_hash, accepted_until)
+        VALUES (NEW.user_id, OLD.password_hash, now() + NEW.rotation_grace);
+    END IF;
+    DELETE FROM pgsasl.retired_passwords r
+    WHERE r.user_id = NEW.user_id AND r.retired_id NOT IN (
+        SELECT k.retired_id FROM pgsasl.retired_passwords k WHERE k.user_id = NEW.user_id
+        ORDER BY k.accepted_until > now() DESC, k.retired_at DESC, k.retired_id DESC
+        LIMIT (SELECT s.retired_kept FROM pgsasl.settings s));
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER password_retired AFTER UPDATE ON pgsasl.smtp_users
+    FOR EACH ROW WHEN (NEW.password_hash IS DISTINCT FROM OLD.password_hash)
+    EXECUTE FUNCTION pgsasl.retire_password();
 
 CREATE OR REPLACE FUNCTION pgsasl.bury_username() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
@@ -364,30 +443,184 @@ BEGIN
 END
 $$;
 
+-- Whether a client is in one of the networks. An IPv4 address mapped into IPv6 is the IPv4 address, and a network of such
+-- addresses is one of IPv4; ::/0 and the like stay what they are.
+CREATE OR REPLACE FUNCTION pgsasl.is_within(client inet, networks cidr[]) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+    mapped CONSTANT inet := '::ffff:0.0.0.0/96';
+    zero CONSTANT inet := '0.0.0.0';
+    address inet := CASE WHEN client <<= mapped THEN zero + (host(client)::inet - host(mapped)::inet) ELSE client END;
+BEGIN
+    RETURN coalesce(address <<= ANY (networks), false) OR EXISTS (
+        SELECT FROM unnest(networks) AS n (network)
+        WHERE n.network <<= mapped AND
+            address <<= set_masklen(zero + (host(n.network)::inet - host(mapped)::inet), masklen(n.network) - 96));
+END
+$$;
+
 -- Always one row. An unknown user is one without user_id and password_hash. Reads only, so a hot standby can run it.
+--
+-- The retired_ arrays have settings.retired_kept elements whoever is asked for. What is missing is filled up with decoys,
+-- so that the plugin's work after a failure does not tell a user with retired passwords from one without, or from nobody.
+--
+-- Generic plans: with partitions the planner would think a custom plan the cheaper one, and make it for each login. And
+-- indexes: a plan may have been made while this week's partition was empty.
 CREATE OR REPLACE FUNCTION pgsasl.find_user(username text, client inet)
 RETURNS TABLE (user_id bigint, password_hash text, enabled boolean, account_standing text, deleted_at timestamptz,
-    client_allowed boolean, throttled boolean, decoy_hash text)
-LANGUAGE plpgsql STABLE ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+    client_allowed boolean, throttled boolean, retired_hashes text[], retired_until timestamptz[],
+    retired_at timestamptz[], retired_ids bigint[], decoy_hash text, local_part_known boolean, login_due boolean)
+LANGUAGE plpgsql STABLE ROWS 1 SECURITY DEFINER
+SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
+DECLARE
+    setting pgsasl.settings;
+    networks cidr[];
+    net cidr := pgsasl.client_net(client);
+    missing integer;
+    since timestamptz;
+    until timestamptz;
+    lower_limit integer;
 BEGIN
-    RETURN QUERY
-    SELECT u.user_id, u.password_hash, u.enabled, u.account_standing, NULL::timestamptz,
-           coalesce(cardinality(u.allowed_networks) = 0 OR client <<= ANY (u.allowed_networks),
-                    u.allowed_networks IS NULL),
-           false, NULL::text
+    SELECT * INTO setting FROM pgsasl.settings WHERE only_row;
+    local_part_known := false;
+    login_due := false;
+    throttled := false;
+
+    SELECT u.user_id, u.password_hash, u.enabled, u.account_standing, u.allowed_networks,
+           u.last_login_at IS NULL OR u.last_login_at <= now() - setting.login_stamp_interval
+    INTO find_user.user_id, find_user.password_hash, find_user.enabled, find_user.account_standing, networks,
+         find_user.login_due
     FROM pgsasl.smtp_users u WHERE u.username = find_user.username;
     IF FOUND THEN
+        client_allowed := coalesce(cardinality(networks), 0) = 0 OR pgsasl.is_within(client, networks);
+        SELECT array_agg(k.password_hash), array_agg(k.accepted_until), array_agg(k.retired_at), array_agg(k.retired_id)
+        INTO find_user.retired_hashes, find_user.retired_until, find_user.retired_at, find_user.retired_ids
+        FROM (SELECT r.* FROM pgsasl.retired_passwords r WHERE r.user_id = find_user.user_id
+              ORDER BY r.accepted_until > now() DESC, r.retired_at DESC, r.retired_id DESC
+              LIMIT setting.retired_kept) AS k;
+    ELSE
+        SELECT d.deleted_at INTO find_user.deleted_at
+        FROM pgsasl.deleted_users d WHERE d.username = find_user.username
+        ORDER BY d.deleted_at DESC LIMIT 1;
+        SELECT pgsasl.decoy_of(newest.password_hash) INTO find_user.decoy_hash
+        FROM (SELECT u.password_hash FROM pgsasl.smtp_users u ORDER BY u.user_id DESC LIMIT 1) AS newest;
+        IF strpos(username, '@') > 0 THEN
+            local_part_known := EXISTS (
+                SELECT FROM pgsasl.smtp_users u WHERE u.username = split_part(find_user.username, '@', 1));
+        END IF;
+    END IF;
+
+    missing := setting.retired_kept - coalesce(cardinality(retired_ids), 0);
+    retired_hashes := retired_hashes || array_fill(
+        CASE WHEN missing > 0 THEN coalesce(decoy_hash, pgsasl.decoy_of(password_hash), '$2a$10$' || repeat('.', 53)) END,
+        ARRAY[missing]);
+    retired_until := retired_until || array_fill(NULL::timestamptz, ARRAY[missing]);
+    retired_at := retired_at || array_fill(NULL::timestamptz, ARRAY[missing]);
+    retired_ids := retired_ids || array_fill(NULL::bigint, ARRAY[missing]);
+
+    -- Where a network has not as many failures as the lower limit, no user name has: that is
+    -- the usual case, and one probe. Bounded above as well, so that the default partition need not be read; by as much as
+    -- below, for mail servers whose clock is ahead.
+    since := now() - setting.throttle_window;
+    until := now() + setting.throttle_window;
+    lower_limit := least(setting.throttle_user_client, setting.throttle_client);
+    IF net IS NOT NULL AND lower_limit IS NOT NULL AND EXISTS (
+        SELECT FROM pgsasl.auth_failures f
+        WHERE pgsasl.client_net(f.client_addr) = net AND f.occurred_at > since AND f.occurred_at < until AND f.counts
+        OFFSET lower_limit - 1)
+    THEN
+        throttled := setting.throttle_user_client IS NOT NULL AND EXISTS (
+            SELECT FROM pgsasl.auth_failures f
+            WHERE f.username = find_user.username AND pgsasl.client_net(f.client_addr) = net
+                AND f.occurred_at > since AND f.occurred_at < until AND f.counts
+            OFFSET setting.throttle_user_client - 1)
+        OR setting.throttle_client IS NOT NULL AND EXISTS (
+            SELECT FROM pgsasl.auth_failures f
+            WHERE pgsasl.client_net(f.client_addr) = net AND f.occurred_at > since AND f.occurred_at < until AND f.counts
+            OFFSET setting.throttle_client - 1);
+    END IF;
+    RETURN NEXT;
+END
+$$;
+
+-- One throttled attempt more. In sequence there is one row for each user name, client network and minute. Nobody waits:
+-- a row that another session is just adding to is passed over, so that concurrent attempts make a few rows. Past 20 rows
+-- of a network in a minute all further names share one, with no name in it. A row remembers the last attempts that it took
+-- in, so that one that is sent again counts once.
+CREATE OR REPLACE FUNCTION pgsasl.record_throttled(attempt pgsasl.auth_failures) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+AS $$
+DECLARE
+    net cidr := pgsasl.client_net(attempt.client_addr);
+    minute timestamptz := date_trunc('minute', attempt.occurred_at);
+    known boolean;
+    named bigint;
+    found_at timestamptz;
+    found_id uuid;
+BEGIN
+    -- The same attempt sent again, while its first sending is still under way, waits here for the end of that.
+    PERFORM pg_advisory_xact_lock(hashtextextended('pgsasl ' || attempt.attempt_id, 0));
+    SELECT bool_or(f.attempt_id = attempt.attempt_id OR attempt.attempt_id = ANY (f.merged_ids)),
+           count(*) FILTER (WHERE f.username IS NOT NULL)
+    INTO known, named
+    FROM pgsasl.auth_failures f
+    WHERE f.reason = 'throttled' AND pgsasl.client_net(f.client_addr) = net
+        AND f.occurred_at >= minute AND f.occurred_at < minute + interval '1 minute';
+    IF known THEN
         RETURN;
     END IF;
 
-    throttled := false;
-    SELECT d.deleted_at INTO find_user.deleted_at
-    FROM pgsasl.deleted_users d WHERE d.username = find_user.username
-    ORDER BY d.deleted_at DESC LIMIT 1;
-    SELECT pgsasl.decoy_of(newest.password_hash) INTO find_user.decoy_hash
-    FROM (SELECT u.password_hash FROM pgsasl.smtp_users u ORDER BY u.user_id DESC LIMIT 1) AS newest;
-    RETURN NEXT;
+    LOOP
+        SELECT f.occurred_at, f.attempt_id INTO found_at, found_id
+        FROM pgsasl.auth_failures f
+        WHERE f.reason = 'throttled' AND pgsasl.client_net(f.client_addr) = net
+            AND f.occurred_at >= minute AND f.occurred_at < minute + interval '1 minute'
+            AND f.username IS NOT DISTINCT FROM attempt.username
+        LIMIT 1 FOR UPDATE SKIP LOCKED;
+        IF FOUND THEN
+            UPDATE pgsasl.auth_failures f
+            SET attempts = f.attempts + 1,
+                merged_ids = (f.merged_ids || attempt.attempt_id)[coalesce(cardinality(f.merged_ids), 0) - 30:]
+            WHERE f.occurred_at = found_at AND f.attempt_id = found_id -- enough, but for a plan of when there was no row
+                AND f.reason = 'throttled' AND pgsasl.client_net(f.client_addr) = net;
+            RETURN;
+        END IF;
+        EXIT WHEN attempt.username IS NULL OR named < 20;
+        attempt.username := NULL;
+        attempt.user_id := NULL;
+        attempt.account_id := NULL;
+        attempt.detail := 'further user names of this client';
+    END LOOP;
+    INSERT INTO pgsasl.auth_failures SELECT attempt.* ON CONFLICT DO NOTHING;
+END
+$$;
+
+-- Whether a failure looks like guessing, and so counts towards the throttle. An app that still has the password from
+-- before a rotation is none who guesses: it counts once for a user in a window. Of two at the same time one counts.
+CREATE OR REPLACE FUNCTION pgsasl.is_guess(attempt pgsasl.auth_failures) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+AS $$
+DECLARE
+    span interval;
+BEGIN
+    IF attempt.reason = 'throttled' THEN
+        RETURN false;
+    ELSIF attempt.failed_checks && ARRAY['wrong_password', 'password_whitespace', 'unknown_user', 'deleted_user',
+                                         'username_has_at', 'username_whitespace'] THEN
+        RETURN true;
+    ELSIF NOT attempt.failed_checks @> ARRAY['stale_password'] OR attempt.username IS NULL
+        OR NOT pg_try_advisory_xact_lock(hashtextextended('pgsasl stale ' || attempt.username, 0)) THEN
+        RETURN false;
+    END IF;
+    SELECT s.throttle_window INTO span FROM pgsasl.settings s WHERE s.only_row;
+    RETURN NOT EXISTS (
+        SELECT FROM pgsasl.auth_failures f
+        WHERE f.username = attempt.username AND f.counts AND f.failed_checks @> '{stale_password}'
+            AND f.occurred_at > attempt.occurred_at - span AND f.occurred_at < attempt.occurred_at + span);
 END
 $$;
 
@@ -396,20 +629,20 @@ $$;
 CREATE OR REPLACE FUNCTION pgsasl.record_failure(attempt_id uuid, occurred_at timestamptz, username text, user_id text,
     reason text, failed_checks text[], mechanism text, client_addr inet, client_port integer, server_addr inet,
     service text, server_host text, detail text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 DECLARE
     -- An index entry has its limit; the plugin sends at most 1,100 octets.
     shown text := CASE WHEN octet_length(username) > 1100 THEN left(username, 275) ELSE username END;
     given_id bigint := CASE WHEN user_id ~ '^[0-9]{1,18}$' THEN user_id::bigint END;
-    found_id bigint;
-    found_account bigint;
+    attempt pgsasl.auth_failures;
 BEGIN
-    SELECT u.user_id, u.account_id INTO found_id, found_account
+    SELECT u.user_id, u.account_id INTO attempt.user_id, attempt.account_id
     FROM pgsasl.smtp_users u
     WHERE u.username = shown AND (given_id IS NULL OR u.user_id = given_id);
     IF NOT FOUND THEN
-        SELECT d.user_id, d.account_id INTO found_id, found_account
+        SELECT d.user_id, d.account_id INTO attempt.user_id, attempt.account_id
         FROM pgsasl.deleted_users d
         WHERE d.username = shown AND (given_id IS NULL OR d.user_id = given_id)
         ORDER BY d.deleted_at DESC LIMIT 1;
@@ -423,14 +656,63 @@ BEGIN
         LOCK TABLE ONLY pgsasl.auth_failures_default IN ROW EXCLUSIVE MODE;
     END IF;
 
-    INSERT INTO pgsasl.auth_failures (attempt_id, occurred_at, username, user_id, account_id, reason, failed_checks,
-        mechanism, client_addr, client_port, server_addr, service, server_host, detail)
-    VALUES (record_failure.attempt_id, record_failure.occurred_at, shown, coalesce(given_id, found_id), found_account,
-        record_failure.reason, coalesce(record_failure.failed_checks, ARRAY[record_failure.reason]),
-        record_failure.mechanism, record_failure.client_addr,
-        CASE WHEN record_failure.client_port BETWEEN 1 AND 65535 THEN record_failure.client_port END,
-        record_failure.server_addr, record_failure.service, record_failure.server_host, record_failure.detail)
-    ON CONFLICT DO NOTHING;
+    attempt.attempt_id := attempt_id;
+    attempt.occurred_at := occurred_at;
+    attempt.recorded_at := now();
+    attempt.username := shown;
+    attempt.user_id := coalesce(given_id, attempt.user_id);
+    attempt.reason := reason;
+    attempt.failed_checks := coalesce(failed_checks, ARRAY[reason]);
+    attempt.mechanism := mechanism;
+    attempt.client_addr := client_addr;
+    attempt.client_port := CASE WHEN client_port BETWEEN 1 AND 65535 THEN client_port END;
+    attempt.server_addr := server_addr;
+    attempt.service := service;
+    attempt.server_host := server_host;
+    attempt.attempts := 1;
+    attempt.detail := detail;
+    attempt.counts := pgsasl.is_guess(attempt);
+    IF reason = 'throttled' AND client_addr IS NOT NULL THEN
+        PERFORM pgsasl.record_throttled(attempt);
+    ELSE
+        INSERT INTO pgsasl.auth_failures SELECT attempt.* ON CONFLICT DO NOTHING;
+    END IF;
+END
+$$;
+
+-- Stamps a login that was accepted: last_login_ of the user and, by a retired password, last_used_ of that, each at most
+-- once in settings.login_stamp_interval. It can be lost without harm: it waits for no lock and for no disk, and odd
+-- values are no error. A user is never stamped for a retired password that is not, so that safe_to_revoke can trust
+-- last_login_at.
+CREATE OR REPLACE FUNCTION pgsasl.note_login(user_id text, client inet, occurred_at timestamptz, retired_id bigint)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+AS $$
+DECLARE
+    id bigint := CASE WHEN user_id ~ '^[0-9]{1,18}$' THEN user_id::bigint END;
+    moment timestamptz := least(occurred_at, now()); -- a clock that is ahead must not stop the stamps to come
+    due_before timestamptz;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    SELECT moment - s.login_stamp_interval INTO due_before FROM pgsasl.settings s WHERE s.only_row;
+    IF retired_id IS NOT NULL THEN
+        UPDATE pgsasl.retired_passwords SET last_used_at = moment, last_used_from = client
+        FROM (SELECT r.retired_id FROM pgsasl.retired_passwords r JOIN pgsasl.smtp_users u ON u.user_id = r.user_id
+              WHERE r.retired_id = note_login.retired_id AND r.user_id = id
+                  AND (r.last_used_at IS NULL OR r.last_used_at <= due_before
+                       OR u.last_login_at IS NULL OR u.last_login_at <= due_before)
+              FOR NO KEY UPDATE OF r SKIP LOCKED) AS due
+        WHERE retired_passwords.retired_id = due.retired_id;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
+    UPDATE pgsasl.smtp_users SET last_login_at = moment, last_login_from = client
+    FROM (SELECT u.user_id FROM pgsasl.smtp_users u
+          WHERE u.user_id = id AND (u.last_login_at IS NULL OR u.last_login_at <= due_before)
+          FOR NO KEY UPDATE SKIP LOCKED) AS due
+    WHERE smtp_users.user_id = due.user_id;
 END
 $$;
 
@@ -443,6 +725,20 @@ SELECT format($function$
     CREATE OR REPLACE FUNCTION pgsasl.bcrypt(password text, cost integer) RETURNS text
     LANGUAGE sql
     AS $body$ SELECT %1$I.crypt(password, %1$I.gen_salt('bf'::text, cost)) $body$
+    $function$, n.nspname)
+FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+WHERE e.extname = 'pgcrypto'
+\gexec
+
+-- 32 characters, each one of 32: 160 bits. Lower case without l and o, digits without 0 and 1: nothing that an eye takes
+-- for something else, a double click leaves behind or a telephone capitalises.
+SELECT format($function$
+    CREATE OR REPLACE FUNCTION pgsasl.random_password() RETURNS text
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+    AS $body$
+        SELECT string_agg(substr('abcdefghijkmnpqrstuvwxyz23456789', (get_byte(random.bytes, n) & 31) + 1, 1), '')
+        FROM (SELECT %1$I.gen_random_bytes(32) AS bytes) AS random, generate_series(0, 31) AS n
+    $body$
     $function$, n.nspname)
 FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
 WHERE e.extname = 'pgcrypto'
@@ -482,15 +778,53 @@ AS $$
     RETURNING user_id
 $$;
 
-CREATE OR REPLACE FUNCTION pgsasl.set_password(username text, password text) RETURNS void
+-- With a grace, the old password logs in for that much longer; without one, as long as the user's rotation_grace says.
+CREATE OR REPLACE FUNCTION pgsasl.set_password(username text, password text, grace interval DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
+DECLARE
+    usual interval;
 BEGIN
-    UPDATE pgsasl.smtp_users u SET password_hash = pgsasl.hash_password(password)
-    WHERE u.username = set_password.username;
+    SELECT u.rotation_grace INTO usual FROM pgsasl.smtp_users u WHERE u.username = set_password.username FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no SMTP user "%"', username USING ERRCODE = 'no_data_found';
     END IF;
+    UPDATE pgsasl.smtp_users u
+    SET password_hash = pgsasl.hash_password(password), rotation_grace = coalesce(grace, usual)
+    WHERE u.username = set_password.username;
+    IF grace <> usual THEN
+        UPDATE pgsasl.smtp_users u SET rotation_grace = usual WHERE u.username = set_password.username;
+    END IF;
+END
+$$;
+
+-- The new password is in the answer and nowhere else: no statement log has it, only its hash is stored.
+CREATE OR REPLACE FUNCTION pgsasl.rotate_password(username text, grace interval DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+DECLARE
+    password text := pgsasl.random_password();
+BEGIN
+    PERFORM pgsasl.set_password(username, password, grace);
+    RETURN password;
+END
+$$;
+
+-- From now on the present password alone logs in. Returns how many others did until now.
+CREATE OR REPLACE FUNCTION pgsasl.end_rotation(username text) RETURNS integer
+LANGUAGE plpgsql SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+DECLARE
+    id bigint;
+    ended integer;
+BEGIN
+    SELECT u.user_id INTO id FROM pgsasl.smtp_users u WHERE u.username = end_rotation.username;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no SMTP user "%"', username USING ERRCODE = 'no_data_found';
+    END IF;
+    UPDATE pgsasl.retired_passwords r SET accepted_until = now() WHERE r.user_id = id AND r.accepted_until > now();
+    GET DIAGNOSTICS ended = ROW_COUNT;
+    RETURN ended;
 END
 $$;
 
@@ -545,7 +879,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA pgsasl FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA pgsasl FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pgsasl FROM PUBLIC;
 
--- The plugin: two functions and nothing else.
+-- The plugin: three functions and nothing else.
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgsasl_plugin') THEN
@@ -556,6 +890,7 @@ BEGIN
     GRANT EXECUTE ON FUNCTION pgsasl.find_user(text, inet) TO pgsasl_plugin;
     GRANT EXECUTE ON FUNCTION pgsasl.record_failure(uuid, timestamptz, text, text, text, text[], text, inet, integer,
         inet, text, text, text) TO pgsasl_plugin;
+    GRANT EXECUTE ON FUNCTION pgsasl.note_login(text, inet, timestamptz, bigint) TO pgsasl_plugin;
 END
 $$;
 
@@ -576,8 +911,11 @@ BEGIN
         ON pgsasl.smtp_users TO pgsasl_operator;
     GRANT SELECT ON pgsasl.deleted_users, pgsasl.settings TO pgsasl_operator;
     GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.hash_password(text), pgsasl.add_account(text, text),
-        pgsasl.add_user(text, text, bigint, boolean, cidr[], text, text), pgsasl.set_password(text, text)
+        pgsasl.add_user(text, text, bigint, boolean, cidr[], text, text), pgsasl.random_password(),
+        pgsasl.set_password(text, text, interval), pgsasl.rotate_password(text, interval), pgsasl.end_rotation(text)
         TO pgsasl_operator;
+    GRANT SELECT (retired_id, user_id, retired_at, accepted_until, last_used_at, last_used_from), UPDATE (accepted_until)
+        ON pgsasl.retired_passwords TO pgsasl_operator;
 END
 $$;
 

@@ -11,7 +11,9 @@ SELECT pgsasl.add_user('app', 'a long password', :shop) AS app \gset
 SELECT pgsasl.add_user('App', 'a long password', :shop) AS other \gset
 SELECT password_hash AS hash FROM pgsasl.smtp_users WHERE user_id = :app \gset
 SELECT row_eq($$SELECT * FROM pgsasl.find_user('app', '192.0.2.1')$$,
-    ROW(:app::bigint, :'hash'::text, true, 'good'::text, NULL::timestamptz, true, false, NULL::text), 'a user');
+    ROW(:app::bigint, :'hash'::text, true, 'good'::text, NULL::timestamptz, true, false,
+        array_fill(left(:'hash', 29) || repeat('.', 31), '{2}'), '{NULL,NULL}'::timestamptz[],
+        '{NULL,NULL}'::timestamptz[], '{NULL,NULL}'::bigint[], NULL::text, false, true), 'a user');
 UPDATE pgsasl.smtp_users SET enabled = false WHERE user_id = :app;
 UPDATE pgsasl.accounts SET standing = 'suspended' WHERE account_id = :shop;
 SELECT row_eq($$SELECT enabled, account_standing FROM pgsasl.find_user('app', NULL)$$,
@@ -38,7 +40,13 @@ FROM (VALUES
     ('{192.0.2.0/24}', '192.0.2.1', true), ('{192.0.2.0/24}', '192.0.3.1', false), ('{192.0.2.0/24}', NULL, false),
     ('{192.0.2.0/24}', '2001:db8::1', false), ('{192.0.2.7/32,2001:db8::/32}', '2001:db8:1::1', true),
     ('{192.0.2.7/32,2001:db8::/32}', '192.0.2.7', true), ('{192.0.2.7/32,2001:db8::/32}', '192.0.2.8', false),
-    ('{2001:db8::/32}', '2001:db9::1', false), ('{0.0.0.0/0}', '198.51.100.1', true), ('{0.0.0.0/0}', '::1', false))
+    ('{2001:db8::/32}', '2001:db9::1', false), ('{0.0.0.0/0}', '198.51.100.1', true), ('{0.0.0.0/0}', '::1', false),
+    ('{192.0.2.0/24}', '::ffff:192.0.2.1', true), ('{192.0.2.0/24}', '::ffff:192.0.3.1', false),
+    ('{::ffff:192.0.2.0/120}', '192.0.2.1', true), ('{::ffff:192.0.2.0/120}', '192.0.3.1', false),
+    ('{::ffff:192.0.2.0/120}', '::ffff:192.0.2.1', true), ('{::ffff:192.0.2.7/128}', '192.0.2.7', true),
+    ('{::ffff:0.0.0.0/96}', '198.51.100.1', true), ('{::ffff:0.0.0.0/96}', '2001:db8::1', false),
+    ('{::/0}', '2001:db8::1', true), ('{::/0}', '192.0.2.1', false), ('{::/0}', '::ffff:192.0.2.1', false),
+    ('{0.0.0.0/0}', '::ffff:192.0.2.1', true), ('{2001:db8::/32,::ffff:192.0.2.0/120}', '192.0.2.255', true))
     AS t (networks, client, wanted);
 
 DELETE FROM pgsasl.smtp_users WHERE username = 'app';

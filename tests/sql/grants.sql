@@ -47,14 +47,18 @@ SELECT is_empty(format('SELECT rights_of(%L)', 'pgsasl_test_nobody'), 'nor touch
 SELECT schema_privs_are('pgsasl', role, privileges, role || ': the schema')
 FROM (VALUES ('pgsasl_test_nobody', '{}'::text[]), ('pgsasl_plugin', '{USAGE}'), ('pgsasl_operator', '{USAGE}'),
     ('pgsasl_auditor', '{USAGE}')) AS t (role, privileges);
-SELECT results_eq($$SELECT executable_by('pgsasl_plugin')$$, ARRAY['find_user', 'record_failure'],
+SELECT results_eq($$SELECT executable_by('pgsasl_plugin')$$, ARRAY['find_user', 'note_login', 'record_failure'],
     'the plugin may call its functions');
 SELECT is_empty($$SELECT rights_of('pgsasl_plugin')$$, 'and touch no table');
 SELECT results_eq($$SELECT executable_by('pgsasl_operator')$$,
-    ARRAY['add_account', 'add_user', 'hash_password', 'schema_version', 'set_password'], 'what operators may call');
+    ARRAY['add_account', 'add_user', 'end_rotation', 'hash_password', 'random_password', 'rotate_password',
+        'schema_version', 'set_password'], 'what operators may call');
 SELECT results_eq($$SELECT rights_of('pgsasl_operator') ORDER BY 1$$, ARRAY[
     'accounts delete', 'accounts select', 'accounts(name,standing) insert', 'accounts(name,standing) update',
-    'deleted_users select', 'settings select', 'smtp_users delete',
+    'deleted_users select',
+    'retired_passwords(accepted_until) update',
+    'retired_passwords(retired_id,user_id,retired_at,accepted_until,last_used_at,last_used_from) select',
+    'settings select', 'smtp_users delete',
     'smtp_users(user_id,username,enabled,account_id,account_standing,allowed_networks,app,note,rotation_grace,created_at,'
         'password_changed_at,last_login_at,last_login_from) select',
     'smtp_users(username,password_hash,enabled,account_id,allowed_networks,app,note,rotation_grace) insert',

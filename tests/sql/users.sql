@@ -63,9 +63,10 @@ SELECT is(count(*), 2::bigint, 'each deletion has its tombstone') FROM pgsasl.de
 UPDATE pgsasl.smtp_users SET username = 'B' WHERE username = 'A';
 SELECT is(count(*), 1::bigint, 'a rename buries the old name') FROM pgsasl.deleted_users WHERE username = 'A';
 SELECT is(count(*), 1::bigint, 'and keeps the user') FROM pgsasl.smtp_users WHERE username = 'B';
-SELECT throws_ok('TRUNCATE pgsasl.smtp_users', 'P0001', NULL, 'TRUNCATE would leave no tombstones: refused');
+SELECT throws_ok('TRUNCATE pgsasl.smtp_users', '0A000', NULL, 'TRUNCATE would leave no tombstones: refused');
 SET LOCAL client_min_messages = warning;
-SELECT throws_ok('TRUNCATE pgsasl.accounts CASCADE', 'P0001', NULL, 'also by way of accounts');
+SELECT throws_ok('TRUNCATE pgsasl.smtp_users CASCADE', 'P0001', NULL, 'also with what refers to it');
+SELECT throws_ok('TRUNCATE pgsasl.accounts CASCADE', 'P0001', NULL, 'and by way of accounts');
 
 SELECT * FROM finish();
 ROLLBACK;

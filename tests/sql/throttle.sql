@@ -1,0 +1,166 @@
+-- The throttle: which failures count, for whom, and how throttled ones are merged.
+BEGIN;
+SELECT * FROM no_plan();
+
+SELECT is(pgsasl.client_net(address)::text, net, 'the network of ' || coalesce(address::text, 'none'))
+FROM (VALUES ('192.0.2.1'::inet, '192.0.2.1/32'), ('192.0.2.1/24', '192.0.2.1/32'),
+    ('::ffff:192.0.2.1', '192.0.2.1/32'), ('::ffff:255.255.255.255', '255.255.255.255/32'),
+    ('2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'), ('::1', '::/64'), ('::fffe:192.0.2.1', '::/64'),
+    (NULL, NULL)) AS t (address, net);
+
+SELECT pgsasl.add_account('shop') AS shop \gset
+SELECT pgsasl.add_user(name, 'a long password', :shop) FROM unnest(ARRAY['app', 'web']) AS name \g /dev/null
+UPDATE pgsasl.settings SET throttle_user_client = 3, throttle_client = 5;
+
+-- which count
+CREATE FUNCTION counts(checks text[], what text, wanted boolean) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    id uuid := gen_random_uuid();
+BEGIN
+    PERFORM failure('name of ' || what, id, reason => checks[1], failed_checks => checks);
+    RETURN is(f.counts, wanted, what || CASE WHEN wanted THEN ' counts' ELSE ' does not count' END)
+        FROM pgsasl.auth_failures f WHERE f.attempt_id = id;
+END
+$$;
+SELECT counts(ARRAY[reason], reason, reason = ANY (ARRAY['unknown_user', 'deleted_user', 'username_has_at',
+    'username_whitespace', 'wrong_password', 'password_whitespace', 'stale_password']))
+FROM unnest(ARRAY['unknown_user', 'deleted_user', 'disabled_user', 'username_has_at', 'username_whitespace',
+    'wrong_password', 'stale_password', 'password_whitespace', 'account_past_due', 'account_suspended', 'account_closed',
+    'ip_not_authorized', 'throttled', 'authzid_mismatch', 'tls_required', 'malformed_response', 'unusable_hash',
+    'backend_unavailable']) AS reason;
+SELECT counts(checks, what, wanted)
+FROM (VALUES ('{account_suspended,wrong_password}'::text[], 'a wrong password of a suspended account', true),
+    ('{authzid_mismatch,wrong_password}', 'a wrong password with an authzid', true),
+    ('{disabled_user,stale_password}', 'a stale password of a disabled user', true),
+    ('{account_suspended,disabled_user}', 'a right password of a suspended account', false),
+    ('{throttled,wrong_password}', 'a throttled attempt', false)) AS t (checks, what, wanted);
+DELETE FROM pgsasl.auth_failures;
+
+-- for whom
+CREATE FUNCTION fail(username text, client inet, times integer DEFAULT 1, at timestamptz DEFAULT now(),
+    reason text DEFAULT 'wrong_password', attempt_id uuid DEFAULT NULL) RETURNS void LANGUAGE sql AS $$
+    SELECT pgsasl.record_failure(coalesce(fail.attempt_id, gen_random_uuid()), at, username, NULL, reason, ARRAY[reason],
+        'PLAIN', client, 4711, '192.0.2.25', 'smtp', 'mx.example.com', NULL)
+    FROM generate_series(1, times) $$;
+CREATE FUNCTION throttled(username text, client inet) RETURNS boolean LANGUAGE sql AS $$
+    SELECT f.throttled FROM pgsasl.find_user(username, client) f $$;
+SELECT fail('app', '192.0.2.1', 2);
+SELECT is(throttled('app', '192.0.2.1'), false, 'two of three: not yet');
+SELECT fail('app', '192.0.2.1');
+SELECT is(throttled(name, client), wanted, format('three failures of app: %s from %s', name, client))
+FROM (VALUES ('app', '192.0.2.1'::inet, true), ('app', '::ffff:192.0.2.1', true), ('app', '192.0.2.2', false),
+    ('app', '2001:db8::1', false), ('web', '192.0.2.1', false), ('nobody', '192.0.2.1', false), ('app', NULL, false))
+    AS t (name, client, wanted);
+SELECT fail('nobody', '192.0.2.1', 2);
+SELECT is(throttled(name, client), wanted, format('and two of nobody: %s from %s', name, client))
+FROM (VALUES ('app', '192.0.2.1'::inet, true), ('web', '192.0.2.1', true), ('unheard', '192.0.2.1', true),
+    ('web', '::ffff:192.0.2.1', true), ('web', '192.0.2.2', false), ('app', '192.0.2.2', false)) AS t (name, client, wanted);
+SELECT is((SELECT f.throttled FROM pgsasl.find_user(NULL, '192.0.2.1') f), true, 'no name at all');
+SELECT fail('app', '2001:db8:0:1::1', 2), fail('app', '2001:db8:0:1:ffff::', 1);
+SELECT is(throttled('app', '2001:db8:0:1:aaaa::1'), true, 'addresses of one /64 are one');
+SELECT is(throttled('app', '2001:db8:0:2::1'), false, 'of another are not');
+
+-- the window slides
+DELETE FROM pgsasl.auth_failures;
+SELECT fail('app', '192.0.2.1', 3, now() - interval '10 minutes');
+SELECT is(throttled('app', '192.0.2.1'), false, 'failures of ten minutes ago are past');
+SELECT fail('app', '192.0.2.1', 3, now() - interval '9 minutes');
+SELECT is(throttled('app', '192.0.2.1'), true, 'of nine are not');
+UPDATE pgsasl.settings SET throttle_window = '8 minutes';
+SELECT is(throttled('app', '192.0.2.1'), false, 'or as settings say');
+UPDATE pgsasl.settings SET throttle_window = '10 minutes';
+SELECT fail('web', '192.0.2.1', 3, now() + interval '1 minute');
+SELECT is(throttled('web', '192.0.2.1'), true, 'a mail server''s clock may be ahead');
+
+-- switched off
+UPDATE pgsasl.settings SET throttle_client = NULL;
+SELECT is(throttled('nobody', '192.0.2.1'), false, 'no limit for a client');
+SELECT is(throttled('app', '192.0.2.1'), true, 'the other one still stands');
+UPDATE pgsasl.settings SET throttle_client = 5, throttle_user_client = NULL;
+SELECT is(throttled('nobody', '192.0.2.1'), true, 'no limit for a name and client: the other one still stands');
+UPDATE pgsasl.settings SET throttle_client = 500;
+SELECT is(throttled('app', '192.0.2.1'), false, 'and nothing else does');
+UPDATE pgsasl.settings SET throttle_client = NULL;
+SELECT is(throttled('app', '192.0.2.1'), false, 'neither');
+UPDATE pgsasl.settings SET throttle_user_client = 3, throttle_client = 2;
+SELECT is(throttled('nobody', '192.0.2.1'), true, 'the limit for a client may be the lower one');
+UPDATE pgsasl.settings SET throttle_client = 5;
+
+-- a stale password: a broken app
+DELETE FROM pgsasl.auth_failures;
+SELECT fail('app', '192.0.2.1', 10, reason => 'stale_password');
+SELECT fail('app', '192.0.2.2', 10, reason => 'stale_password');
+SELECT is(ROW(count(*), count(*) FILTER (WHERE counts))::text, '(20,1)', 'a stale password counts once for a user')
+FROM pgsasl.auth_failures;
+SELECT fail('web', '192.0.2.1', 10, reason => 'stale_password');
+SELECT is(count(*), 2::bigint, 'for each user') FROM pgsasl.auth_failures WHERE counts;
+SELECT fail('app', '192.0.2.1', 1, now() - interval '11 minutes', 'stale_password');
+SELECT fail('app', '192.0.2.1', 1, now() + interval '11 minutes', 'stale_password');
+SELECT is(count(*), 4::bigint, 'in each window') FROM pgsasl.auth_failures WHERE counts;
+SELECT is(throttled('app', '192.0.2.1'), false, 'and throttles nobody');
+
+-- throttled attempts share a row
+\set minute '''2026-01-31 12:00+00'''
+DELETE FROM pgsasl.auth_failures;
+CREATE VIEW merged AS SELECT username, host(client_addr) AS client, to_char(occurred_at, 'HH24:MI') AS minute, attempts
+FROM pgsasl.auth_failures ORDER BY occurred_at, client_addr, username;
+SELECT fail(name, client, times, at::timestamptz, 'throttled')
+FROM (VALUES ('app', '192.0.2.1'::inet, 3, '2026-01-31 12:00:00+00'), ('app', '192.0.2.1', 2, '2026-01-31 12:00:59.9+00'),
+    ('app', '::ffff:192.0.2.1', 1, '2026-01-31 12:00:30+00'), ('web', '192.0.2.1', 2, '2026-01-31 12:00:30+00'),
+    ('app', '192.0.2.2', 2, '2026-01-31 12:00:30+00'), ('app', '192.0.2.1', 4, '2026-01-31 12:01:00+00'),
+    ('app', '2001:db8::1', 1, '2026-01-31 12:00:30+00'), ('app', '2001:db8::2', 1, '2026-01-31 12:00:30+00'))
+    AS t (name, client, times, at);
+SET LOCAL timezone = 'UTC';
+SELECT bag_eq('SELECT username::text, client, minute, attempts FROM merged', $$VALUES ('app', '192.0.2.1', '12:00', 6),
+    ('web', '192.0.2.1', '12:00', 2), ('app', '192.0.2.2', '12:00', 2), ('app', '2001:db8::1', '12:00', 2),
+    ('app', '192.0.2.1', '12:01', 4)$$, 'one row for name, network and minute');
+SELECT bag_eq('SELECT DISTINCT failed_checks, counts, recorded_at FROM pgsasl.auth_failures',
+    $$VALUES ('{throttled}'::text[], false, now())$$, 'otherwise rows like any');
+
+DELETE FROM pgsasl.auth_failures;
+CREATE FUNCTION id(n integer) RETURNS uuid LANGUAGE sql
+AS $$ SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid $$;
+SELECT fail('app', '192.0.2.1', 1, :minute, 'throttled', id(n)) FROM unnest(ARRAY[1, 1, 2, 2, 1, 3, 2, 3]) AS n;
+SELECT bag_eq('SELECT attempt_id, attempts, merged_ids FROM pgsasl.auth_failures',
+    'VALUES (id(1), 3, ARRAY[id(2), id(3)])', 'an attempt that is sent again counts once');
+SELECT fail('app', '192.0.2.1', 1, :minute, 'throttled', id(n)) FROM generate_series(4, 100) AS n;
+SELECT is(ROW(attempts, cardinality(merged_ids), merged_ids[1], merged_ids[32])::text, ROW(100, 32, id(69), id(100))::text,
+    'the last 32 are remembered')
+FROM pgsasl.auth_failures;
+SELECT fail('app', '192.0.2.1', 1, :minute, 'throttled', id(n)) FROM generate_series(69, 100) AS n;
+SELECT is(attempts, 100, 'each of them') FROM pgsasl.auth_failures;
+
+-- many names
+DELETE FROM pgsasl.auth_failures;
+SELECT fail('name' || n % 100, '192.0.2.1', 1, :minute, 'throttled', id(n)) FROM generate_series(1, 1000) AS n;
+SELECT is(ROW(count(*), sum(attempts), count(username))::text, '(21,1000,20)', 'many names: 20 rows, and one for the rest')
+FROM pgsasl.auth_failures;
+SELECT row_eq('SELECT attempts, user_id, account_id, detail FROM pgsasl.auth_failures WHERE username IS NULL',
+    ROW(800, NULL::bigint, NULL::bigint, 'further user names of this client'::text), 'in which stands no name');
+SELECT fail('name' || n % 100, '192.0.2.1', 1, :minute, 'throttled', id(n)) FROM unnest(ARRAY[999, 1000, 1, 5, 901]) AS n;
+SELECT is(sum(attempts), 1000::bigint, 'sent again: counted once, there as well') FROM pgsasl.auth_failures;
+SELECT fail('name50', '192.0.2.2', 1, :minute, 'throttled');
+SELECT is(username, 'name50', 'another client has rows of its own')
+FROM pgsasl.auth_failures WHERE client_addr = '192.0.2.2';
+SELECT fail('app', NULL, 3, :minute, 'throttled');
+SELECT is(count(*), 3::bigint, 'without a client address nothing is merged')
+FROM pgsasl.auth_failures WHERE client_addr IS NULL;
+SELECT lives_ok(format($$SELECT fail('app', '192.0.2.1', 2, %L, 'throttled')$$, at), 'any time has its row: ' || at)
+FROM unnest(ARRAY['-infinity', '0044-03-15 12:00 BC', 'infinity']) AS at;
+
+-- the probes read indexes, whatever the statistics were when they were planned
+DELETE FROM pgsasl.auth_failures;
+ANALYZE pgsasl.auth_failures;
+SELECT throttled('app', '192.0.2.1') \g /dev/null
+SELECT fail('name' || n % 1000, '192.0.2.0'::inet + n % 250, 1) FROM generate_series(1, 5000) AS n;
+SELECT sum(seq_scan) AS scans, sum(idx_tup_fetch) AS fetched FROM pg_stat_xact_user_tables
+WHERE relname LIKE 'auth\_failures%' \gset
+SELECT throttled('app', '198.51.100.1') FROM generate_series(1, 20) \g /dev/null
+SELECT fail('app', '198.51.100.1', 20, reason => 'throttled');
+SELECT is(sum(seq_scan), :scans::numeric, 'no scan of a whole week') FROM pg_stat_xact_user_tables
+WHERE relname LIKE 'auth\_failures%';
+SELECT cmp_ok(sum(idx_tup_fetch), '<', :fetched + 100::numeric, 'nor by way of an index that does not fit')
+FROM pg_stat_xact_user_tables WHERE relname LIKE 'auth\_failures%';
+
+SELECT * FROM finish();
+ROLLBACK;

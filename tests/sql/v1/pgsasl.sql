@@ -1,0 +1,597 @@
+-- pgsasl.sql: the tables, functions and roles that pgsasl reads and writes. Schema version 1.
+--
+--   psql -d mail -f pgsasl.sql
+--
+-- Run it as the owner of the database, which needs no superuser. It can be run again: nothing is lost, functions and
+-- grants are put back as they stand here. It is one transaction: it happens as a whole or not at all. The owner needs
+-- CREATEROLE for the three roles; without it the file loads and says what an administrator must run.
+--
+-- What each table, column, function and role means stands in docs/sql.md.
+
+\set ON_ERROR_STOP on
+
+BEGIN;
+
+SET LOCAL client_min_messages = warning; -- "already exists, skipping" is no news
+SET LOCAL lock_timeout = '10s';          -- on a live system: give up rather than make logins queue behind us
+
+DO $$
+BEGIN
+    IF current_setting('server_version_num')::integer < 140000 THEN
+        RAISE EXCEPTION 'pgsasl needs PostgreSQL 14 or newer; this is %', current_setting('server_version');
+    END IF;
+    IF current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION 'pgsasl needs a database in UTF8, for user names come in it; this one is in %',
+            current_setting('server_encoding');
+    END IF;
+    IF to_regprocedure('pgsasl.schema_version()') IS NOT NULL THEN
+        IF pgsasl.schema_version() <> 1 THEN
+            RAISE EXCEPTION 'this database holds version % of the schema, and this file is version 1',
+                pgsasl.schema_version()
+                USING HINT = 'An older schema is brought forward by contrib/sql/upgrade-*.sql, never by this file.';
+        END IF;
+    END IF;
+END
+$$;
+
+CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA public; -- a trusted extension: the owner may
+CREATE SCHEMA IF NOT EXISTS pgsasl;
+REVOKE ALL ON SCHEMA pgsasl FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION pgsasl.schema_version() RETURNS integer
+LANGUAGE sql IMMUTABLE
+AS 'SELECT 1';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Tables
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- One row, one column a setting: UPDATE pgsasl.settings SET bcrypt_cost = 12.
+CREATE TABLE IF NOT EXISTS pgsasl.settings (
+    only_row    boolean  PRIMARY KEY DEFAULT true CHECK (only_row),
+    bcrypt_cost smallint NOT NULL DEFAULT 10 CHECK (bcrypt_cost BETWEEN 10 AND 16)
+);
+INSERT INTO pgsasl.settings DEFAULT VALUES ON CONFLICT DO NOTHING;
+
+CREATE TABLE IF NOT EXISTS pgsasl.accounts (
+    account_id bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name       text        NOT NULL UNIQUE CHECK (name ~ '\S'),
+    standing   text        NOT NULL DEFAULT 'good'
+                           CONSTRAINT accounts_standing_word
+                           CHECK (standing IN ('good', 'past_due', 'suspended', 'closed')),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (account_id, standing) -- for the foreign key of smtp_users
+);
+
+-- The look-up reads this table alone: account_standing is the account's own, kept so by the foreign key. It stands in
+-- no index, and neither do the login stamps, so that changing them stays cheap (heap-only updates; hence the
+-- fillfactor).
+CREATE TABLE IF NOT EXISTS pgsasl.smtp_users (
+    user_id             bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    username            text        COLLATE "C" NOT NULL UNIQUE,
+    password_hash       text        COLLATE "C" NOT NULL,
+    enabled             boolean     NOT NULL DEFAULT true,
+    account_id          bigint      NOT NULL,
+    account_standing    text        NOT NULL, -- filled from the account by trigger
+    allowed_networks    cidr[],               -- NULL or empty: anywhere
+    app                 text,                 -- the app that logs in with it: one SMTP user per app
+    note                text,
+    rotation_grace      interval    NOT NULL DEFAULT '0' CHECK (rotation_grace >= '0'),
+    created_at          timestamptz NOT NULL DEFAULT now(),
+    password_changed_at timestamptz NOT NULL DEFAULT now(), -- kept by trigger
+    last_login_at       timestamptz,
+    last_login_from     inet,
+
+    CONSTRAINT smtp_users_account_fkey FOREIGN KEY (account_id, account_standing)
+        REFERENCES pgsasl.accounts (account_id, standing) ON UPDATE CASCADE,
+
+    CONSTRAINT smtp_users_username_length CHECK (octet_length(username) BETWEEN 1 AND 255),
+    CONSTRAINT smtp_users_username_no_at CHECK (strpos(username, '@') = 0),
+    -- White space, controls, and characters that leave no mark on a screen (Unicode 15): all that the plugin's
+    -- diagnosis trims off, and the variation selectors.
+    CONSTRAINT smtp_users_username_visible CHECK (username !~ (
+        '[\u0001-\u0020\u007F-\u00A0\u00AD\u034F\u061C\u115F\u1160\u1680\u17B4\u17B5\u180B-\u180F\u2000-\u200F'
+        '\u2028-\u202F\u205F-\u206F\u2800\u3000\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF9-\uFFFB'
+        '\U0001BCA0-\U0001BCA3\U0001D173-\U0001D17A\U000E0000-\U000E0FFF]')),
+    CONSTRAINT smtp_users_allowed_networks_set CHECK (array_position(allowed_networks, NULL) IS NULL),
+
+    -- What pgsasl can verify, one line a scheme. Clear text, '', '*', DES, MD5 and bare digests match none of them.
+    CONSTRAINT smtp_users_password_hash_scheme CHECK (octet_length(password_hash) <= 1024 AND (
+        -- crypt(3): bcrypt, SHA-512, SHA-256, yescrypt, scrypt; with any of Dovecot's prefixes that mean crypt(3)
+           password_hash ~ '^(\{((BLF|SHA256|SHA512)-)?CRYPT\})?\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}$'
+        OR password_hash ~ ('^(\{(SHA(256|512)-)?CRYPT\})?\$6\$(rounds=[1-9][0-9]{3,6}\$)?[./A-Za-z0-9]{1,16}'
+                            '\$[./A-Za-z0-9]{86}$')
+        OR password_hash ~ ('^(\{(SHA(256|512)-)?CRYPT\})?\$5\$(rounds=[1-9][0-9]{3,6}\$)?[./A-Za-z0-9]{1,16}'
+                            '\$[./A-Za-z0-9]{43}$')
+        OR password_hash ~ ('^(\{(SHA(256|512)-)?CRYPT\})?\$y\$j[./A-Za-z0-9]{2}\$[./A-Za-z0-9]{1,86}'
+                            '\$[./A-Za-z0-9]{43}$')
+        OR password_hash ~ '^(\{(SHA(256|512)-)?CRYPT\})?\$7\$[./A-Za-z0-9]{12,97}\$[./A-Za-z0-9]{43}$'
+        -- Argon2, in the encoding of its reference implementation
+        OR password_hash ~ ('^(\{ARGON2ID?\})?\$argon2(id|i|d)\$(v=(16|19)\$)?m=[1-9][0-9]{0,6},t=[1-9][0-9]{0,8},'
+                            'p=[1-9][0-9]{0,7}\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}$')
+        -- SCRAM verifiers: PostgreSQL's own, and Dovecot's
+        OR password_hash ~ ('^SCRAM-SHA-256\$[1-9][0-9]{0,7}:[A-Za-z0-9+/]{2,128}={0,2}'
+                            '\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$')
+        OR password_hash ~ ('^\{SCRAM-SHA-256\}[1-9][0-9]{0,7},[A-Za-z0-9+/]{2,128}={0,2}'
+                            ',[A-Za-z0-9+/]{43}=,[A-Za-z0-9+/]{43}=$')
+        -- passlib; and Dovecot's own PBKDF2
+        OR password_hash ~ '^\$pbkdf2-sha256\$[1-9][0-9]{0,7}\$[./A-Za-z0-9]{2,128}\$[./A-Za-z0-9]{43}$'
+        OR password_hash ~ '^\$pbkdf2-sha512\$[1-9][0-9]{0,7}\$[./A-Za-z0-9]{2,128}\$[./A-Za-z0-9]{86}$'
+        OR password_hash ~ ('^\$scrypt\$ln=[1-9][0-9]?,r=[1-9][0-9]{0,5},p=[1-9][0-9]{0,5}'
+                            '\$[A-Za-z0-9+/]{2,128}\$[A-Za-z0-9+/]{43}$')
+        OR password_hash ~ '^\{PBKDF2\}\$1\$[!-#%-~]{1,128}\$[1-9][0-9]{0,7}\$[0-9A-Fa-f]{40}$'
+        -- Dovecot's salted digests: digest (32 or 64 octets) and salt (at least 2) together, in base64 or hex
+        OR password_hash ~ ('^\{SSHA256(\.B64|\.BASE64)?\}([A-Za-z0-9+/]{4}){11,60}'
+                            '([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$')
+        OR password_hash ~ ('^\{SSHA512(\.B64|\.BASE64)?\}([A-Za-z0-9+/]{4}){22,60}'
+                            '([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$')
+        OR password_hash ~ '^\{SSHA256\.HEX\}([0-9A-Fa-f]{2}){34,160}$'
+        OR password_hash ~ '^\{SSHA512\.HEX\}([0-9A-Fa-f]{2}){66,160}$'
+        -- Dovecot's other schemes in an encoding: it must begin as theirs do, with '$' or, SCRAM, a digit
+        OR password_hash ~ ('^\{(((BLF|SHA256|SHA512)-)?CRYPT|ARGON2ID?|PBKDF2)\.(B64|BASE64)\}'
+                            'J[A-P][A-Za-z0-9+/]{70,}={0,2}$')
+        OR password_hash ~ '^\{(((BLF|SHA256|SHA512)-)?CRYPT|ARGON2ID?|PBKDF2)\.HEX\}24([0-9A-Fa-f]{2}){54,}$'
+        OR password_hash ~ '^\{SCRAM-SHA-256\.(B64|BASE64)\}[MNO][A-Za-z0-9+/]{120,}={0,2}$'
+        OR password_hash ~ '^\{SCRAM-SHA-256\.HEX\}3[1-9]([0-9A-Fa-f]{2}){90,}$'
+    ))
+) WITH (fillfactor = 90);
+CREATE INDEX IF NOT EXISTS smtp_users_account_id_idx ON pgsasl.smtp_users (account_id);
+
+-- Tombstones, one for each time that a name ceased to be: by DELETE, or by a rename.
+CREATE TABLE IF NOT EXISTS pgsasl.deleted_users (
+    deletion_id bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    username    text        COLLATE "C" NOT NULL,
+    user_id     bigint      NOT NULL,
+    account_id  bigint      NOT NULL,
+    deleted_at  timestamptz NOT NULL DEFAULT now(),
+    deleted_by  text        NOT NULL DEFAULT session_user
+);
+CREATE INDEX IF NOT EXISTS deleted_users_username_idx ON pgsasl.deleted_users (username, deleted_at DESC);
+
+-- One row for each attempt that was not accepted. No foreign keys: the row outlives the user. The primary key is what
+-- makes a repeated insert count once, and it begins with the time so that it serves questions about a span of time.
+CREATE TABLE IF NOT EXISTS pgsasl.auth_failures (
+    attempt_id    uuid        NOT NULL,
+    occurred_at   timestamptz NOT NULL, -- by the clock of the mail server
+    recorded_at   timestamptz NOT NULL DEFAULT now(), -- much later than occurred_at: it came from a spool file
+    username      text        COLLATE "C",
+    user_id       bigint,
+    account_id    bigint,
+    reason        text        NOT NULL,
+    failed_checks text[]      NOT NULL,
+    mechanism     text,
+    client_addr   inet,
+    client_port   integer     CHECK (client_port BETWEEN 1 AND 65535),
+    server_addr   inet,
+    service       text,
+    server_host   text,
+    attempts      integer     NOT NULL DEFAULT 1 CHECK (attempts > 0),
+    detail        text,
+
+    PRIMARY KEY (occurred_at, attempt_id),
+    CONSTRAINT auth_failures_reason_word CHECK (reason IN (
+        'unknown_user', 'deleted_user', 'disabled_user', 'username_has_at', 'username_whitespace',
+        'wrong_password', 'stale_password', 'password_whitespace',
+        'account_past_due', 'account_suspended', 'account_closed',
+        'ip_not_authorized', 'throttled', 'authzid_mismatch', 'tls_required', 'malformed_response',
+        'unusable_hash', 'backend_unavailable'))
+) PARTITION BY RANGE (occurred_at);
+CREATE TABLE IF NOT EXISTS pgsasl.auth_failures_default PARTITION OF pgsasl.auth_failures DEFAULT;
+
+CREATE INDEX IF NOT EXISTS auth_failures_username_idx
+    ON pgsasl.auth_failures (username, occurred_at DESC);
+CREATE INDEX IF NOT EXISTS auth_failures_client_idx
+    ON pgsasl.auth_failures (client_addr, occurred_at DESC);
+CREATE INDEX IF NOT EXISTS auth_failures_user_id_idx
+    ON pgsasl.auth_failures (user_id, occurred_at DESC) WHERE user_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS auth_failures_account_id_idx
+    ON pgsasl.auth_failures (account_id, occurred_at DESC) WHERE account_id IS NOT NULL;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Triggers: plain INSERT, UPDATE and DELETE do the right thing
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- The lock makes an INSERT wait for an account that is just being suspended, where the foreign key would refuse it.
+CREATE OR REPLACE FUNCTION pgsasl.take_account_standing() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    SELECT a.standing INTO NEW.account_standing
+    FROM pgsasl.accounts a WHERE a.account_id = NEW.account_id
+    FOR KEY SHARE;
+    IF NOT FOUND AND NEW.account_id IS NOT NULL THEN
+        RAISE EXCEPTION 'there is no account %', NEW.account_id USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER account_standing_on_insert BEFORE INSERT ON pgsasl.smtp_users
+    FOR EACH ROW WHEN (NEW.account_standing IS NULL)
+    EXECUTE FUNCTION pgsasl.take_account_standing();
+CREATE OR REPLACE TRIGGER account_standing_on_move BEFORE UPDATE ON pgsasl.smtp_users
+    FOR EACH ROW WHEN (NEW.account_id IS DISTINCT FROM OLD.account_id
+                       AND NEW.account_standing IS NOT DISTINCT FROM OLD.account_standing)
+    EXECUTE FUNCTION pgsasl.take_account_standing();
+
+CREATE OR REPLACE FUNCTION pgsasl.stamp_password_change() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    NEW.password_changed_at := now();
+    RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER password_changed BEFORE UPDATE ON pgsasl.smtp_users
+    FOR EACH ROW WHEN (NEW.password_hash IS DISTINCT FROM OLD.password_hash)
+    EXECUTE FUNCTION pgsasl.stamp_password_change();
+
+CREATE OR REPLACE FUNCTION pgsasl.bury_username() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    INSERT INTO pgsasl.deleted_users (username, user_id, account_id)
+    VALUES (OLD.username, OLD.user_id, OLD.account_id);
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER user_deleted AFTER DELETE ON pgsasl.smtp_users
+    FOR EACH ROW EXECUTE FUNCTION pgsasl.bury_username();
+CREATE OR REPLACE TRIGGER user_renamed AFTER UPDATE ON pgsasl.smtp_users
+    FOR EACH ROW WHEN (NEW.username IS DISTINCT FROM OLD.username)
+    EXECUTE FUNCTION pgsasl.bury_username();
+
+CREATE OR REPLACE FUNCTION pgsasl.refuse_truncate() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION 'TRUNCATE of %.% would leave no tombstones', TG_TABLE_SCHEMA, TG_TABLE_NAME
+        USING HINT = 'Use DELETE.';
+END
+$$;
+CREATE OR REPLACE TRIGGER no_truncate BEFORE TRUNCATE ON pgsasl.smtp_users
+    FOR EACH STATEMENT EXECUTE FUNCTION pgsasl.refuse_truncate();
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Partitions of auth_failures: one a week, Monday to Monday in UTC, made by record_failure() a week ahead of need
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION pgsasl.partition_of(occurred_at timestamptz) RETURNS text
+LANGUAGE sql STABLE
+AS $$
+    SELECT 'auth_failures_' || to_char(date_trunc('week', occurred_at AT TIME ZONE 'UTC'), 'YYYY_MM_DD')
+$$;
+
+-- Makes the week's partition, moving in what the default partition holds of that week. Waits for no lock: while another
+-- session has one (a dump, a long report), it raises lock_not_available, so that no queue can form behind it.
+CREATE OR REPLACE FUNCTION pgsasl.make_partition(week timestamptz) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+DECLARE
+    partition text := pgsasl.partition_of(week);
+    first_moment timestamptz := date_trunc('week', week, 'UTC');
+    next_moment timestamptz := date_trunc('week', week, 'UTC') + interval '168 hours';
+BEGIN
+    LOCK TABLE ONLY pgsasl.auth_failures IN SHARE UPDATE EXCLUSIVE MODE NOWAIT;
+    LOCK TABLE ONLY pgsasl.auth_failures_default IN ACCESS EXCLUSIVE MODE NOWAIT;
+    IF to_regclass('pgsasl.' || partition) IS NOT NULL THEN
+        RETURN; -- another session was first
+    END IF;
+    -- CREATE TABLE ... PARTITION OF would lock the whole audit table; ATTACH lets inserts and reports go on.
+    EXECUTE format('CREATE TABLE pgsasl.%I (LIKE pgsasl.auth_failures INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
+        partition);
+    EXECUTE format('WITH moved AS (DELETE FROM pgsasl.auth_failures_default'
+                   ' WHERE occurred_at >= $1 AND occurred_at < $2 RETURNING *)'
+                   ' INSERT INTO pgsasl.%I SELECT * FROM moved', partition)
+        USING first_moment, next_moment;
+    EXECUTE format('ALTER TABLE pgsasl.auth_failures ATTACH PARTITION pgsasl.%I FOR VALUES FROM (%L) TO (%L)',
+        partition, first_moment, next_moment);
+END
+$$;
+
+-- Makes this week's and next week's partition where they are missing.
+CREATE OR REPLACE FUNCTION pgsasl.make_partitions() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+DECLARE
+    week timestamptz;
+BEGIN
+    FOREACH week IN ARRAY ARRAY[now(), now() + interval '168 hours'] LOOP
+        IF to_regclass('pgsasl.' || pgsasl.partition_of(week)) IS NULL THEN
+            PERFORM pgsasl.make_partition(week);
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- The same inside a login's time: gives up at once, and quietly, where it can't be had cheaply. A row of a week
+-- without a partition goes to the default one, and the next failure tries again.
+CREATE OR REPLACE FUNCTION pgsasl.try_make_partitions() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    IF pg_relation_size('pgsasl.auth_failures_default') > 8 * 1024 * 1024 THEN
+        RETURN; -- ATTACH reads all of the default partition: leave that to a person and make_partitions()
+    END IF;
+    PERFORM pgsasl.make_partitions();
+EXCEPTION
+    WHEN lock_not_available OR object_in_use THEN
+        NULL;
+    WHEN OTHERS THEN
+        RAISE LOG 'pgsasl: no new partition of auth_failures: %', SQLERRM;
+END
+$$;
+
+SELECT pgsasl.make_partitions() \g /dev/null
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- For the plugin
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- The hash with its scheme, cost and salt kept and its digest overwritten: nobody's, and as much work to verify.
+CREATE OR REPLACE FUNCTION pgsasl.decoy_of(hash text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT
+AS $$
+DECLARE
+    start integer := strpos(hash, '}') + 1; -- behind Dovecot's prefix
+    prefix text := left(hash, start - 1);
+    id text := split_part(substr(hash, start), '$', 2);
+    last_part text;
+BEGIN
+    IF prefix LIKE '%.%' AND prefix NOT LIKE '{SSHA%' THEN -- a hash in text form, encoded: the decoy need not be
+        BEGIN
+            RETURN pgsasl.decoy_of(split_part(prefix, '.', 1) || '}' || convert_from(
+                decode(substr(hash, start), CASE WHEN prefix LIKE '%.HEX}' THEN 'hex' ELSE 'base64' END), 'UTF8'));
+        EXCEPTION WHEN OTHERS THEN
+            RETURN NULL; -- broken: the plugin then makes a decoy of its own
+        END;
+    ELSIF id IN ('2a', '2b', '2y') THEN
+        RETURN left(hash, -31) || repeat('.', 31);
+    ELSIF prefix = '{PBKDF2}' THEN
+        RETURN left(hash, -40) || repeat('0', 40);
+    ELSIF hash LIKE '%SCRAM-SHA-256%' THEN -- two keys of 44 characters
+        RETURN left(hash, -89) || repeat('A', 43) || '=' || left(right(hash, 45), 1) || repeat('A', 43) || '=';
+    ELSIF id <> '' THEN
+        last_part := substring(hash FROM '[^$]+$');
+        RETURN left(hash, -length(last_part))
+            || repeat(CASE WHEN id IN ('5', '6', '7', 'y') THEN '.' ELSE 'A' END, length(last_part));
+    END IF;
+    RETURN CASE -- digest and salt in one: what holds nothing of the salt
+        WHEN prefix = '{SSHA256.HEX}' THEN overlay(hash PLACING repeat('0', 64) FROM start)
+        WHEN prefix = '{SSHA512.HEX}' THEN overlay(hash PLACING repeat('0', 128) FROM start)
+        WHEN prefix LIKE '{SSHA256%' THEN overlay(hash PLACING repeat('A', 42) FROM start)
+        WHEN prefix LIKE '{SSHA512%' THEN overlay(hash PLACING repeat('A', 85) FROM start)
+    END;
+END
+$$;
+
+-- Always one row. An unknown user is one without user_id and password_hash. Reads only, so a hot standby can run it.
+CREATE OR REPLACE FUNCTION pgsasl.find_user(username text, client inet)
+RETURNS TABLE (user_id bigint, password_hash text, enabled boolean, account_standing text, deleted_at timestamptz,
+    client_allowed boolean, throttled boolean, decoy_hash text)
+LANGUAGE plpgsql STABLE ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT u.user_id, u.password_hash, u.enabled, u.account_standing, NULL::timestamptz,
+           coalesce(cardinality(u.allowed_networks) = 0 OR client <<= ANY (u.allowed_networks),
+                    u.allowed_networks IS NULL),
+           false, NULL::text
+    FROM pgsasl.smtp_users u WHERE u.username = find_user.username;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+
+    throttled := false;
+    SELECT d.deleted_at INTO find_user.deleted_at
+    FROM pgsasl.deleted_users d WHERE d.username = find_user.username
+    ORDER BY d.deleted_at DESC LIMIT 1;
+    SELECT pgsasl.decoy_of(newest.password_hash) INTO find_user.decoy_hash
+    FROM (SELECT u.password_hash FROM pgsasl.smtp_users u ORDER BY u.user_id DESC LIMIT 1) AS newest;
+    RETURN NEXT;
+END
+$$;
+
+-- Stores one failed attempt; the same attempt again changes nothing. Whom it was about is found out here: user_id comes
+-- as text because a site's own table may have ids of another kind, and such a site's ids are no business of smtp_users.
+CREATE OR REPLACE FUNCTION pgsasl.record_failure(attempt_id uuid, occurred_at timestamptz, username text, user_id text,
+    reason text, failed_checks text[], mechanism text, client_addr inet, client_port integer, server_addr inet,
+    service text, server_host text, detail text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+DECLARE
+    -- An index entry has its limit; the plugin sends at most 1,100 octets.
+    shown text := CASE WHEN octet_length(username) > 1100 THEN left(username, 275) ELSE username END;
+    given_id bigint := CASE WHEN user_id ~ '^[0-9]{1,18}$' THEN user_id::bigint END;
+    found_id bigint;
+    found_account bigint;
+BEGIN
+    SELECT u.user_id, u.account_id INTO found_id, found_account
+    FROM pgsasl.smtp_users u
+    WHERE u.username = shown AND (given_id IS NULL OR u.user_id = given_id);
+    IF NOT FOUND THEN
+        SELECT d.user_id, d.account_id INTO found_id, found_account
+        FROM pgsasl.deleted_users d
+        WHERE d.username = shown AND (given_id IS NULL OR d.user_id = given_id)
+        ORDER BY d.deleted_at DESC LIMIT 1;
+    END IF;
+
+    IF to_regclass('pgsasl.' || pgsasl.partition_of(now() + interval '168 hours')) IS NULL THEN
+        PERFORM pgsasl.try_make_partitions();
+    END IF;
+    IF to_regclass('pgsasl.' || pgsasl.partition_of(occurred_at)) IS NULL THEN
+        -- The row goes to the default partition: not while another session takes rows of that week out of it.
+        LOCK TABLE ONLY pgsasl.auth_failures_default IN ROW EXCLUSIVE MODE;
+    END IF;
+
+    INSERT INTO pgsasl.auth_failures (attempt_id, occurred_at, username, user_id, account_id, reason, failed_checks,
+        mechanism, client_addr, client_port, server_addr, service, server_host, detail)
+    VALUES (record_failure.attempt_id, record_failure.occurred_at, shown, coalesce(given_id, found_id), found_account,
+        record_failure.reason, coalesce(record_failure.failed_checks, ARRAY[record_failure.reason]),
+        record_failure.mechanism, record_failure.client_addr,
+        CASE WHEN record_failure.client_port BETWEEN 1 AND 65535 THEN record_failure.client_port END,
+        record_failure.server_addr, record_failure.service, record_failure.server_host, record_failure.detail)
+    ON CONFLICT DO NOTHING;
+END
+$$;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- For people. Without SECURITY DEFINER: each does what its caller's grants allow, row-level security included.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- bcrypt by pgcrypto, in whatever schema the extension really is.
+SELECT format($function$
+    CREATE OR REPLACE FUNCTION pgsasl.bcrypt(password text, cost integer) RETURNS text
+    LANGUAGE sql
+    AS $body$ SELECT %1$I.crypt(password, %1$I.gen_salt('bf'::text, cost)) $body$
+    $function$, n.nspname)
+FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+WHERE e.extname = 'pgcrypto'
+\gexec
+
+-- The hash to store for a password. Touches no user, so it may be SECURITY DEFINER: it reads settings.
+CREATE OR REPLACE FUNCTION pgsasl.hash_password(password text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    IF password IS NULL OR octet_length(password) < 12 THEN
+        RAISE EXCEPTION 'the password is too short: % octets, at least 12 are needed',
+            coalesce(octet_length(password), 0) USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF octet_length(password) > 72 THEN
+        RAISE EXCEPTION 'the password is too long: % octets, bcrypt takes at most 72', octet_length(password)
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    RETURN pgsasl.bcrypt(password, (SELECT s.bcrypt_cost FROM pgsasl.settings s));
+END
+$$;
+
+CREATE OR REPLACE FUNCTION pgsasl.add_account(name text, standing text DEFAULT 'good') RETURNS bigint
+LANGUAGE sql SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+    INSERT INTO pgsasl.accounts (name, standing) VALUES (add_account.name, add_account.standing) RETURNING account_id
+$$;
+
+CREATE OR REPLACE FUNCTION pgsasl.add_user(username text, password text, account_id bigint,
+    enabled boolean DEFAULT true, allowed_networks cidr[] DEFAULT NULL, app text DEFAULT NULL, note text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE sql SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+    INSERT INTO pgsasl.smtp_users (username, password_hash, account_id, enabled, allowed_networks, app, note)
+    VALUES (add_user.username, pgsasl.hash_password(password), add_user.account_id, add_user.enabled,
+            add_user.allowed_networks, add_user.app, add_user.note)
+    RETURNING user_id
+$$;
+
+CREATE OR REPLACE FUNCTION pgsasl.set_password(username text, password text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    UPDATE pgsasl.smtp_users u SET password_hash = pgsasl.hash_password(password)
+    WHERE u.username = set_password.username;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no SMTP user "%"', username USING ERRCODE = 'no_data_found';
+    END IF;
+END
+$$;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Roles and grants
+-- ---------------------------------------------------------------------------------------------------------------------
+
+SET LOCAL client_min_messages = notice;
+
+DO $$
+DECLARE
+    wanted record;
+    may_create boolean := (SELECT r.rolsuper OR r.rolcreaterole FROM pg_catalog.pg_roles r
+                           WHERE r.rolname = current_user);
+    to_do text := '';
+BEGIN
+    FOR wanted IN
+        SELECT w.name, w.attribute
+        FROM (VALUES ('pgsasl_plugin', 'LOGIN'), ('pgsasl_operator', 'NOLOGIN'), ('pgsasl_auditor', 'NOLOGIN'))
+             AS w (name, attribute)
+        WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = w.name)
+    LOOP
+        IF may_create THEN
+            EXECUTE format('CREATE ROLE %I %s', wanted.name, wanted.attribute);
+        ELSE
+            to_do := to_do || format(E'\n    CREATE ROLE %I %s;', wanted.name, wanted.attribute);
+        END IF;
+    END LOOP;
+    IF to_do <> '' THEN
+        RAISE NOTICE 'pgsasl: role "%" may not create roles. Let an administrator run this, then load the file again:%',
+            current_user, to_do;
+    END IF;
+END
+$$;
+
+-- The server's own end to what the plugin has given up: a statement past every deadline, a client that has gone.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgsasl_plugin') THEN
+        ALTER ROLE pgsasl_plugin SET statement_timeout = '5s';
+        ALTER ROLE pgsasl_plugin SET client_connection_check_interval = '1s';
+    END IF;
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        RAISE NOTICE E'pgsasl: role "%" may not alter pgsasl_plugin. Let an administrator run:%', current_user,
+            E'\n    ALTER ROLE pgsasl_plugin SET statement_timeout = ''5s'';'
+            '\n    ALTER ROLE pgsasl_plugin SET client_connection_check_interval = ''1s'';';
+END
+$$;
+
+REVOKE ALL ON ALL TABLES IN SCHEMA pgsasl FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA pgsasl FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pgsasl FROM PUBLIC;
+
+-- The plugin: two functions and nothing else.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgsasl_plugin') THEN
+        RETURN;
+    END IF;
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO pgsasl_plugin', current_database());
+    GRANT USAGE ON SCHEMA pgsasl TO pgsasl_plugin;
+    GRANT EXECUTE ON FUNCTION pgsasl.find_user(text, inet) TO pgsasl_plugin;
+    GRANT EXECUTE ON FUNCTION pgsasl.record_failure(uuid, timestamptz, text, text, text, text[], text, inet, integer,
+        inet, text, text, text) TO pgsasl_plugin;
+END
+$$;
+
+-- Operators write hashes and never read them.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgsasl_operator') THEN
+        RETURN;
+    END IF;
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO pgsasl_operator', current_database());
+    GRANT USAGE ON SCHEMA pgsasl TO pgsasl_operator;
+    GRANT SELECT, DELETE, INSERT (name, standing), UPDATE (name, standing) ON pgsasl.accounts TO pgsasl_operator;
+    GRANT DELETE,
+        SELECT (user_id, username, enabled, account_id, account_standing, allowed_networks, app, note, rotation_grace,
+            created_at, password_changed_at, last_login_at, last_login_from),
+        INSERT (username, password_hash, enabled, account_id, allowed_networks, app, note, rotation_grace),
+        UPDATE (username, password_hash, enabled, account_id, allowed_networks, app, note, rotation_grace)
+        ON pgsasl.smtp_users TO pgsasl_operator;
+    GRANT SELECT ON pgsasl.deleted_users, pgsasl.settings TO pgsasl_operator;
+    GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.hash_password(text), pgsasl.add_account(text, text),
+        pgsasl.add_user(text, text, bigint, boolean, cidr[], text, text), pgsasl.set_password(text, text)
+        TO pgsasl_operator;
+END
+$$;
+
+-- Auditors read what happened.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgsasl_auditor') THEN
+        RETURN;
+    END IF;
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO pgsasl_auditor', current_database());
+    GRANT USAGE ON SCHEMA pgsasl TO pgsasl_auditor;
+    GRANT SELECT ON pgsasl.auth_failures, pgsasl.deleted_users, pgsasl.settings TO pgsasl_auditor;
+    GRANT EXECUTE ON FUNCTION pgsasl.schema_version() TO pgsasl_auditor;
+END
+$$;
+
+COMMIT;
