@@ -157,8 +157,8 @@ def fixture_connect(postfix):
     """Opens bare SMTP connections to a service and closes them after the test."""
     opened = []
 
-    def connect(name="plain"):
-        opened.append(Smtp(postfix.services[name], postfix.certificate))
+    def connect(name="plain", **options):
+        opened.append(Smtp(postfix.services[name], postfix.certificate, **options))
         return opened[-1]
 
     yield connect

@@ -29,14 +29,7 @@ class TlsCluster:
         hba.write_text(self.HBA + hba.read_text(encoding="ascii"), encoding="ascii")
         shutil.copy(authority.certificate, self.cluster.data / "root.crt")
         shutil.chown(self.cluster.data / "root.crt", "postgres")
-        self.admin("ALTER SYSTEM SET ssl_ca_file = 'root.crt'")
-
-    def admin(self, *statements):
-        """Runs statements as superuser and returns what they printed."""
-        words = [word for statement in statements for word in ("-c", statement)]
-        done = run("runuser", "-u", "postgres", "--", "psql", "-XqAt", "-h", self.cluster.base, "-p", self.cluster.port,
-                   "-d", "postgres", "-v", "ON_ERROR_STOP=1", *words)
-        return done.stdout.strip()
+        self.cluster.admin("ALTER SYSTEM SET ssl_ca_file = 'root.crt'")
 
     def served(self):
         """The certificate that the server shows."""
@@ -54,7 +47,7 @@ class TlsCluster:
         for source, name in ((identity.certificate, "server.crt"), (identity.key, "server.key")):
             shutil.copy(source, self.cluster.data / name)
             shutil.chown(self.cluster.data / name, "postgres")
-        self.admin("ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()")
+        self.cluster.admin("ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()")
         wanted = ssl.PEM_cert_to_DER_cert(identity.certificate.read_text(encoding="ascii"))
         wait_for(lambda: (shown := self.served()) and ssl.PEM_cert_to_DER_cert(shown) == wanted, "the new certificate")
 
@@ -119,9 +112,9 @@ def test_verify_full(server, identities, add_service):
     with Smtp(add_service("tls-full")) as smtp:
         for _ in range(2):
             assert smtp.authenticate("PLAIN", WRONG) == REJECTED
-            server.admin(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{PLUGIN_LOGIN}'")
+            server.cluster.admin(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{PLUGIN_LOGIN}'")
         assert smtp.authenticate("PLAIN", RIGHT) == ACCEPTED
-        assert server.admin(
+        assert server.cluster.admin(
             "SELECT ssl, client_dn FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
             f"WHERE usename = '{PLUGIN_LOGIN}'") == f"t|/CN={PLUGIN_LOGIN}"
 

@@ -52,10 +52,10 @@ def plain(authcid, password, authzid=b""):
 
 
 class Smtp:
-    """A bare SMTP client over a socket."""
+    """A bare SMTP client over a socket; source is an address of this machine to come from."""
 
-    def __init__(self, service, cafile=None, timeout=30):
-        self.socket = socket.create_connection(("127.0.0.1", service.port), timeout)
+    def __init__(self, service, cafile=None, timeout=30, source="127.0.0.1"):
+        self.socket = socket.create_connection(("127.0.0.1", service.port), timeout, (source, 0))
         context = ssl.create_default_context(cafile=cafile) if cafile else None
         if service.tls == "wrapped":
             self._wrap(context)

@@ -30,6 +30,7 @@ password_encryption = scram-sha-256
 
 HBA = """
 local all postgres peer
+local all all scram-sha-256
 host  all all 127.0.0.1/32 scram-sha-256
 """
 
@@ -114,6 +115,12 @@ class Cluster:
         # All clients are 127.0.0.1: their failures together would throttle it.
         self.sql("UPDATE pgsasl.settings SET throttle_user_client = NULL, throttle_client = NULL")
         self.sql(f"ALTER ROLE {PLUGIN_LOGIN} PASSWORD {literal(self.plugin_password)}")
+
+    def admin(self, *statements, database=DATABASE):
+        """Runs statements as superuser, each in a transaction of its own, and returns what they printed."""
+        words = [word for statement in statements for word in ("-c", statement)]
+        return run("runuser", "-u", "postgres", "--", "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", self.base,
+                   "-p", self.port, "-d", database, *words, cwd=self.base).stdout.strip()
 
     def load_schema(self):
         """What the README tells an administrator to do: psql -f, as the database's owner."""

@@ -1,0 +1,176 @@
+"""What can befall a database: each fault begins on enter and ends on exit, and nobody restarts the mail server."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from .cluster import PLUGIN_LOGIN, Session
+from .processes import CommandFailed, free_port, run, wait_for
+
+RELAY = Path(__file__).with_name("relay.py")
+
+
+def family(pid):
+    """A process and its children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return [pid, *map(int, children)]
+
+
+def postmaster(cluster):
+    """The pid of the cluster's first process."""
+    return int((cluster.data / "postmaster.pid").read_text(encoding="ascii").split()[0])
+
+
+@contextlib.contextmanager
+def stopped(cluster):
+    """Nobody listens."""
+    cluster.stop("fast")
+    try:
+        yield
+    finally:
+        cluster.start()
+
+
+@contextlib.contextmanager
+def frozen(cluster):
+    """Every process of the server stands still; the kernel still takes connections for it."""
+    pids = family(postmaster(cluster))
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def locked(cluster, table):
+    """Somebody holds a lock that every query on table waits for."""
+    with Session(cluster) as holder:
+        holder.sql(f"BEGIN; LOCK TABLE pgsasl.{table} IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+@contextlib.contextmanager
+def changed(cluster, change, undo):
+    """Something was changed by SQL, run as superuser, and the plugin's connections were ended."""
+    cluster.admin(change)
+    end_connections(cluster)
+    try:
+        yield
+    finally:
+        cluster.admin(undo)
+        end_connections(cluster)
+
+
+def end_connections(cluster):
+    """Ends the plugin's sessions and waits until they are gone."""
+    of_plugin = f"FROM pg_stat_activity WHERE usename = '{PLUGIN_LOGIN}'"
+    cluster.admin(f"SELECT pg_terminate_backend(pid) {of_plugin}")
+    wait_for(lambda: cluster.admin(f"SELECT count(*) {of_plugin}") == "0", "the plugin's sessions to end")
+
+
+class SmallDisk:
+    """A file system of a few megabytes, as a tablespace for next week's and this week's failures."""
+
+    def __init__(self, cluster, path):
+        self.cluster, self.path = cluster, path
+        path.mkdir()
+        run("mount", "-t", "tmpfs", "-o", "size=2m,mode=0755", "pgsasl-test", path)
+        (path / "space").mkdir()
+        run("chown", "postgres", path / "space")
+        cluster.admin(f"CREATE TABLESPACE small LOCATION '{path}/space'", f"GRANT CREATE ON TABLESPACE small TO {PLUGIN_LOGIN}")
+        for table in self._tables():
+            cluster.admin(f"ALTER TABLE pgsasl.{table} SET TABLESPACE small")
+
+    def _tables(self):
+        return self.cluster.admin("SELECT inhrelid::regclass::text FROM pg_inherits "
+                                  "WHERE inhparent = 'pgsasl.auth_failures'::regclass").replace("pgsasl.", "").split()
+
+    @contextlib.contextmanager
+    def full(self):
+        """No room is left."""
+        filler = self.path / "space/filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        try:
+            with contextlib.suppress(CommandFailed):  # what is left of the pages there are
+                self.cluster.admin("INSERT INTO pgsasl.auth_failures (attempt_id, occurred_at, reason, failed_checks) "
+                                   "SELECT gen_random_uuid(), now(), 'wrong_password', '{}' FROM generate_series(1, 100000)")
+            yield
+        finally:
+            filler.unlink()
+
+    def close(self):
+        """Takes it away; the cluster has to be stopped."""
+        run("umount", self.path)
+
+
+class Relay:
+    """relay.py in front of a cluster, maybe in another network namespace."""
+
+    def __init__(self, cluster, address="127.0.0.1", namespace=None):
+        self.port = free_port()
+        inside = ["ip", "netns", "exec", namespace] if namespace else []
+        self.process = subprocess.Popen(
+            [*inside, sys.executable, RELAY, address, str(self.port), str(cluster.base / f".s.PGSQL.{cluster.port}")],
+            cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._answer()
+
+    def _answer(self):
+        assert self.process.stdout.readline() == "done\n", "the relay ended"
+
+    def _tell(self, word):
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+        self._answer()
+
+    @contextlib.contextmanager
+    def silent(self):
+        """It accepts, and passes nothing on."""
+        self._tell("silent")
+        try:
+            yield
+        finally:
+            self._tell("forward")
+
+    def close(self):
+        """Ends it and all its connections."""
+        self.process.stdin.close()
+        self.process.wait(timeout=10)
+        self.process.stdout.close()
+
+
+class Network:
+    """A network namespace with an address that packets can be made to vanish on the way from."""
+
+    NAME, HOST, ADDRESS = f"pgsasl{os.getpid()}", "10.255.254.1", "10.255.254.2"
+
+    def __init__(self):
+        outside, inside = f"pgs{os.getpid()}a", f"pgs{os.getpid()}b"
+        self.outside = outside
+        run("ip", "netns", "add", self.NAME)
+        run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", self.NAME)
+        run("ip", "address", "add", f"{self.HOST}/30", "dev", outside)
+        run("ip", "link", "set", outside, "up")
+        run("ip", "-n", self.NAME, "address", "add", f"{self.ADDRESS}/30", "dev", inside)
+        run("ip", "-n", self.NAME, "link", "set", inside, "up")
+
+    @contextlib.contextmanager
+    def dropping(self):
+        """No packet comes back, nor any word that none does."""
+        run("ip", "-n", self.NAME, "route", "add", "blackhole", f"{self.HOST}/32")
+        try:
+            yield
+        finally:
+            run("ip", "-n", self.NAME, "route", "delete", "blackhole", f"{self.HOST}/32")
+
+    def close(self):
+        """Takes it away."""
+        run("ip", "link", "delete", self.outside, check=False)
+        run("ip", "netns", "delete", self.NAME, check=False)
