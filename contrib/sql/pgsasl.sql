@@ -475,31 +475,37 @@ LANGUAGE plpgsql STABLE ROWS 1 SECURITY DEFINER
 SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 DECLARE
-    setting pgsasl.settings;
+    kept integer;
+    span interval;
+    user_limit integer;
+    client_limit integer;
     networks cidr[];
-    net cidr := pgsasl.client_net(client);
+    has_retired boolean;
     missing integer;
+    net cidr := pgsasl.client_net(client);
     since timestamptz;
     until timestamptz;
-    lower_limit integer;
 BEGIN
-    SELECT * INTO setting FROM pgsasl.settings WHERE only_row;
-    local_part_known := false;
-    login_due := false;
+    SELECT s.retired_kept, s.throttle_window, s.throttle_user_client, s.throttle_client,
+           u.user_id, u.password_hash, u.enabled, u.account_standing, u.allowed_networks,
+           u.user_id IS NOT NULL AND coalesce(u.last_login_at <= now() - s.login_stamp_interval, true),
+           EXISTS (SELECT FROM pgsasl.retired_passwords r WHERE r.user_id = u.user_id)
+    INTO kept, span, user_limit, client_limit,
+         find_user.user_id, find_user.password_hash, find_user.enabled, find_user.account_standing, networks,
+         find_user.login_due, has_retired
+    FROM (SELECT) AS always LEFT JOIN pgsasl.settings s ON s.only_row
+        LEFT JOIN pgsasl.smtp_users u ON u.username = find_user.username;
     throttled := false;
-
-    SELECT u.user_id, u.password_hash, u.enabled, u.account_standing, u.allowed_networks,
-           u.last_login_at IS NULL OR u.last_login_at <= now() - setting.login_stamp_interval
-    INTO find_user.user_id, find_user.password_hash, find_user.enabled, find_user.account_standing, networks,
-         find_user.login_due
-    FROM pgsasl.smtp_users u WHERE u.username = find_user.username;
-    IF FOUND THEN
+    local_part_known := false;
+    IF user_id IS NOT NULL THEN
         client_allowed := coalesce(cardinality(networks), 0) = 0 OR pgsasl.is_within(client, networks);
-        SELECT array_agg(k.password_hash), array_agg(k.accepted_until), array_agg(k.retired_at), array_agg(k.retired_id)
-        INTO find_user.retired_hashes, find_user.retired_until, find_user.retired_at, find_user.retired_ids
-        FROM (SELECT r.* FROM pgsasl.retired_passwords r WHERE r.user_id = find_user.user_id
-              ORDER BY r.accepted_until > now() DESC, r.retired_at DESC, r.retired_id DESC
-              LIMIT setting.retired_kept) AS k;
+        IF has_retired THEN
+            SELECT array_agg(k.password_hash), array_agg(k.accepted_until), array_agg(k.retired_at), array_agg(k.retired_id)
+            INTO find_user.retired_hashes, find_user.retired_until, find_user.retired_at, find_user.retired_ids
+            FROM (SELECT r.* FROM pgsasl.retired_passwords r WHERE r.user_id = find_user.user_id
+                  ORDER BY r.accepted_until > now() DESC, r.retired_at DESC, r.retired_id DESC
+                  LIMIT kept) AS k;
+        END IF;
     ELSE
         SELECT d.deleted_at INTO find_user.deleted_at
         FROM pgsasl.deleted_users d WHERE d.username = find_user.username
@@ -512,34 +518,42 @@ BEGIN
         END IF;
     END IF;
 
-    missing := setting.retired_kept - coalesce(cardinality(retired_ids), 0);
-    retired_hashes := retired_hashes || array_fill(
-        CASE WHEN missing > 0 THEN coalesce(decoy_hash, pgsasl.decoy_of(password_hash), '$2a$10$' || repeat('.', 53)) END,
-        ARRAY[missing]);
-    retired_until := retired_until || array_fill(NULL::timestamptz, ARRAY[missing]);
-    retired_at := retired_at || array_fill(NULL::timestamptz, ARRAY[missing]);
-    retired_ids := retired_ids || array_fill(NULL::bigint, ARRAY[missing]);
+    missing := kept - coalesce(cardinality(retired_ids), 0);
+    IF missing > 0 THEN
+        retired_hashes := retired_hashes || array_fill(
+            coalesce(decoy_hash, pgsasl.decoy_of(password_hash), '$2a$10$' || repeat('.', 53)), ARRAY[missing]);
+        retired_until := retired_until || array_fill(NULL::timestamptz, ARRAY[missing]);
+        retired_at := retired_at || array_fill(NULL::timestamptz, ARRAY[missing]);
+        retired_ids := retired_ids || array_fill(NULL::bigint, ARRAY[missing]);
+    ELSIF kept = 0 THEN
+        retired_hashes := '{}';
+        retired_until := '{}';
+        retired_at := '{}';
+        retired_ids := '{}';
+    END IF;
 
-    -- Where a network has not as many failures as the lower limit, no user name has: that is
-    -- the usual case, and one probe. Bounded above as well, so that the default partition need not be read; by as much as
-    -- below, for mail servers whose clock is ahead.
-    since := now() - setting.throttle_window;
-    until := now() + setting.throttle_window;
-    lower_limit := least(setting.throttle_user_client, setting.throttle_client);
-    IF net IS NOT NULL AND lower_limit IS NOT NULL AND EXISTS (
-        SELECT FROM pgsasl.auth_failures f
-        WHERE pgsasl.client_net(f.client_addr) = net AND f.occurred_at > since AND f.occurred_at < until AND f.counts
-        OFFSET lower_limit - 1)
-    THEN
-        throttled := setting.throttle_user_client IS NOT NULL AND EXISTS (
-            SELECT FROM pgsasl.auth_failures f
-            WHERE f.username = find_user.username AND pgsasl.client_net(f.client_addr) = net
-                AND f.occurred_at > since AND f.occurred_at < until AND f.counts
-            OFFSET setting.throttle_user_client - 1)
-        OR setting.throttle_client IS NOT NULL AND EXISTS (
-            SELECT FROM pgsasl.auth_failures f
-            WHERE pgsasl.client_net(f.client_addr) = net AND f.occurred_at > since AND f.occurred_at < until AND f.counts
-            OFFSET setting.throttle_client - 1);
+    -- Where a network has not as many failures as the lower limit, no user name has: that is the usual case, and one
+    -- probe. Bounded above as well, so that the default partition need not be read; by as much as below, for mail servers
+    -- whose clock is ahead.
+    IF net IS NOT NULL AND least(user_limit, client_limit) IS NOT NULL THEN
+        since := now() - span;
+        until := now() + span;
+        throttled := EXISTS (
+                SELECT FROM pgsasl.auth_failures f
+                WHERE pgsasl.client_net(f.client_addr) = net AND f.occurred_at > since AND f.occurred_at < until AND f.counts
+                OFFSET least(user_limit, client_limit) - 1);
+        IF throttled THEN
+            throttled := user_limit IS NOT NULL AND EXISTS (
+                    SELECT FROM pgsasl.auth_failures f
+                    WHERE f.username = find_user.username AND pgsasl.client_net(f.client_addr) = net
+                        AND f.occurred_at > since AND f.occurred_at < until AND f.counts
+                    OFFSET user_limit - 1)
+                OR client_limit IS NOT NULL AND EXISTS (
+                    SELECT FROM pgsasl.auth_failures f
+                    WHERE pgsasl.client_net(f.client_addr) = net AND f.occurred_at > since AND f.occurred_at < until
+                        AND f.counts
+                    OFFSET client_limit - 1);
+        END IF;
     END IF;
     RETURN NEXT;
 END

@@ -157,6 +157,8 @@ run_pgtap "$here"/*.sql
 test_other_version
 test_upgrade
 test_dump_and_restore
+sql postgres postgres -c 'CREATE DATABASE flood TEMPLATE pgsasl OWNER mail_owner'
+PGUSER=mail_owner PGDATABASE=flood "$here/flood.sh"
 if [[ -e $top/docs/sql.md ]]; then
     sql postgres postgres -c 'CREATE DATABASE examples TEMPLATE pgsasl OWNER mail_owner'
     PGUSER=mail_owner PGDATABASE=examples "$here/run_examples.sh" "$top/docs/sql.md"
