@@ -169,7 +169,8 @@ server_tests() {
     (
         cd "$top"
         export PGSASL_BUILD=$work/$1 PYTHONDONTWRITEBYTECODE=1
-        /usr/bin/python3 -m pytest -p no:cacheprovider -q -rs tests/server | tee "$work/server-$1.log"
+        /usr/bin/python3 -m pytest -p no:cacheprovider --basetemp "$work/pytest-$1" -q -rs tests/server |
+            tee "$work/server-$1.log"
     )
     if [[ ${CI-} == true ]] && grep -q '^SKIPPED' "$work/server-$1.log"; then
         echo 'in CI a skipped test is a failed one' >&2
