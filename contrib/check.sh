@@ -10,7 +10,7 @@ source "$top/contrib/packages.sh"
 # name: what it does
 steps=(
     'lint: scripts, manual page, format, headers, layering'
-    'gcc: build with gcc, unit tests'
+    'gcc: build with gcc, unit tests; what configure says of missing libraries'
     'clang: build with clang, unit tests'
     'sanitizers: build with ASan and UBSan, unit tests'
     'sql: the schema, by pgTAP'
@@ -130,6 +130,7 @@ step_lint() {
 
 step_gcc() {
     build_gcc
+    "$top/tests/configure.sh" "$work/src"
     unit_tests gcc
 }
 

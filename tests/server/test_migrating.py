@@ -262,6 +262,7 @@ def fixture_dovecot(site, users, workdir):
         f"auth_mechanisms = plain login\nauth_failure_delay = 0\npassdb {{\n driver = sql\n args = {base}/sql.conf\n}}\n"
         "userdb {\n driver = static\n args = uid=nobody gid=nogroup home=/nonexistent\n}\n"
         f"service auth {{\n unix_listener {site.postfix.base}/queue/private/auth {{\n mode = 0660\n user = postfix\n }}\n}}\n"
+        "service anvil {\n unix_listener anvil-auth-penalty {\n mode = 0\n }\n}\n"
         "service stats {\n unix_listener stats-writer {\n mode = 0600\n }\n}\n", encoding="ascii")
     socket = site.postfix.base / "queue/private/auth"
     with subprocess.Popen([DOVECOT_PROGRAM, "-F", "-c", base / "dovecot.conf"]) as dovecot:
