@@ -27,13 +27,17 @@ usage: contrib/check.sh [--list] [--keep] [STEP...]
 EOF
 }
 
+in_git() {
+    git -c safe.directory='*' -C "$top" "$@"
+}
+
 # The copy of the sources, with configure in it.
 prepare_sources() {
     local file
     [[ ! -e $work/src/configure ]] || return 0
     mkdir -p "$work/src"
-    if git -c safe.directory='*' -C "$top" rev-parse --git-dir >/dev/null 2>&1; then
-        git -c safe.directory='*' -C "$top" ls-files -co --exclude-standard -z |
+    if in_git rev-parse --git-dir >/dev/null 2>&1; then
+        in_git ls-files -co --exclude-standard -z |
             while IFS= read -r -d '' file; do
                 [[ ! -e $top/$file ]] || printf '%s\0' "$file"
             done |
@@ -144,6 +148,18 @@ step_sanitizers() {
     unit_tests sanitizers
 }
 
+# Whoever has the tarball can run what is in the clone.
+tarball_is_complete() {
+    local absent
+    in_git rev-parse --git-dir >/dev/null 2>&1 || return 0
+    absent=$(in_git ls-files -- ':!.ci' ':!.gitignore' | sort |
+        comm -23 - <(tar -tzf "$work"/gcc/pgsasl-*.tar.gz | sed 's,^[^/]*/,,' | sort)) || return
+    [[ -z $absent ]] || {
+        printf 'not in the tarball, see EXTRA_DIST:\n%s\n' "$absent"
+        return 1
+    }
+}
+
 step_distcheck() {
     build_gcc
     make -C "$work/gcc" -j"$jobs" --no-print-directory distcheck >"$work/distcheck.log" 2>&1 || {
@@ -151,6 +167,7 @@ step_distcheck() {
         return 1
     }
     grep 'ready for distribution' "$work/distcheck.log"
+    tarball_is_complete
 }
 
 step_sql() {
