@@ -17,6 +17,10 @@ PACKAGES_CHECK=(clang clang-format libclang-rt-14-dev libcmocka-dev binutils she
     iproute2 postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl msmtp sasl2-bin python3-pytest
     dovecot-core dovecot-pgsql)
 
+# tests/bench/compare's peers, and what the stock sql plugin is linked with; the plugin itself is only unpacked.
+# shellcheck disable=SC2034
+PACKAGES_BENCH=(dovecot-core dovecot-pgsql libmariadb3 libsqlite3-0)
+
 # packages_missing PACKAGE...: prints those that are not installed.
 packages_missing() {
     local package status
