@@ -242,6 +242,46 @@ CREATE INDEX IF NOT EXISTS auth_failures_counts_stale_idx
 CREATE INDEX IF NOT EXISTS auth_failures_throttled_idx
     ON pgsasl.auth_failures (pgsasl.client_net(client_addr), occurred_at DESC) WHERE reason = 'throttled';
 
+-- What each reason means to a person. The texts stand here and nowhere else; loading this file puts them back.
+CREATE TABLE IF NOT EXISTS pgsasl.reasons (
+    reason      text COLLATE "C" PRIMARY KEY,
+    what_failed text NOT NULL,
+    what_to_do  text NOT NULL
+);
+INSERT INTO pgsasl.reasons (reason, what_failed, what_to_do) VALUES
+    ('malformed_response', 'the client''s message is not PLAIN or LOGIN as the RFC says',
+        'mend the client; detail says what is wrong with the message'),
+    ('authzid_mismatch', 'the client asks to act as another user',
+        'leave the authorization identity empty in the client'),
+    ('tls_required', 'the connection is not encrypted',
+        'use TLS in the client; under Postfix do not set pgsasl_require_tls'),
+    ('throttled', 'too many failures of this user name or of all names from this client network',
+        'wait; find the app there whose password is wrong'),
+    ('deleted_user', 'the SMTP user was deleted',
+        'use another user, or create a new one'),
+    ('username_has_at', 'the user name is not known and has an @',
+        'an e-mail address stands in the user name field: enter the user name'),
+    ('username_whitespace', 'the user name is not known and has a blank or an invisible character at an end',
+        'type the user name again by hand'),
+    ('unknown_user', 'there is no SMTP user of this name',
+        'check the name, letter by letter: upper and lower case differ'),
+    ('account_closed', 'the account is closed', 'refer the customer to support'),
+    ('account_suspended', 'the account is suspended', 'refer the customer to support'),
+    ('account_past_due', 'the account is past due', 'refer the customer to billing'),
+    ('disabled_user', 'the SMTP user is disabled', 'enable it'),
+    ('unusable_hash', 'the stored password hash is empty, cut short or of a scheme that is not accepted',
+        'set a new password'),
+    ('stale_password', 'the password is one from before a rotation',
+        'enter the new password in this app; detail says when it was rotated'),
+    ('password_whitespace', 'the password is right but for a blank or an invisible character at an end',
+        'type the password again by hand'),
+    ('wrong_password', 'the password is wrong', 'enter it again, or set a new one'),
+    ('ip_not_authorized', 'the password is right, but the address is not one that this user may come from',
+        'add the address to allowed_networks, if it is the customer''s'),
+    ('backend_unavailable', 'the database did not answer in time, or the configuration is faulty',
+        'nothing for the customer, the client tries again; detail says what failed')
+ON CONFLICT (reason) DO UPDATE SET what_failed = excluded.what_failed, what_to_do = excluded.what_to_do;
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Triggers: plain INSERT, UPDATE and DELETE do the right thing
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -843,6 +883,240 @@ END
 $$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
+-- Views for DBAs. They are read with their owner's rights, and show no hash. Those about failures look back seven days.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE OR REPLACE VIEW pgsasl.failures_in_words AS
+SELECT f.occurred_at, f.username, f.client_addr, f.reason, r.what_failed,
+       (SELECT string_agg(each.what_failed, '; ' ORDER BY c.n)
+        FROM unnest(f.failed_checks) WITH ORDINALITY AS c (failed, n)
+            JOIN pgsasl.reasons each ON each.reason = c.failed) AS all_checks,
+       r.what_to_do, f.attempts, f.mechanism, f.server_host, f.detail
+FROM pgsasl.auth_failures f LEFT JOIN pgsasl.reasons r ON r.reason = f.reason;
+
+CREATE OR REPLACE VIEW pgsasl.failures_by_reason AS
+SELECT date_trunc('hour', f.occurred_at) AS hour, f.reason, sum(f.attempts) AS attempts,
+       count(DISTINCT f.username) AS usernames, count(DISTINCT pgsasl.client_net(f.client_addr)) AS clients
+FROM pgsasl.auth_failures f WHERE f.occurred_at > now() - interval '7 days'
+GROUP BY 1, 2
+ORDER BY 1 DESC, 3 DESC;
+
+CREATE OR REPLACE VIEW pgsasl.failures_by_client AS
+SELECT pgsasl.client_net(f.client_addr) AS client, sum(f.attempts) AS attempts,
+       coalesce(sum(f.attempts) FILTER (WHERE f.occurred_at > now() - interval '1 hour'), 0) AS last_hour,
+       count(DISTINCT f.username) AS usernames, array_agg(DISTINCT f.reason) AS reasons,
+       min(f.occurred_at) AS first_at, max(f.occurred_at) AS last_at
+FROM pgsasl.auth_failures f WHERE f.occurred_at > now() - interval '7 days'
+GROUP BY 1
+ORDER BY 2 DESC;
+
+CREATE OR REPLACE VIEW pgsasl.failures_by_account AS
+SELECT f.account_id, a.name, a.standing, sum(f.attempts) AS attempts,
+       coalesce(sum(f.attempts) FILTER (WHERE f.occurred_at > now() - interval '1 hour'), 0) AS last_hour,
+       count(DISTINCT f.username) AS usernames, array_agg(DISTINCT f.reason) AS reasons,
+       min(f.occurred_at) AS first_at, max(f.occurred_at) AS last_at
+FROM pgsasl.auth_failures f LEFT JOIN pgsasl.accounts a ON a.account_id = f.account_id
+WHERE f.occurred_at > now() - interval '7 days'
+GROUP BY f.account_id, a.name, a.standing
+ORDER BY 4 DESC;
+
+-- Apps that were not told of a rotation, and now fail.
+CREATE OR REPLACE VIEW pgsasl.top_stale AS
+SELECT f.username, u.app, a.name AS account, f.client_addr, sum(f.attempts) AS attempts, min(f.occurred_at) AS first_at,
+       max(f.occurred_at) AS last_at, u.password_changed_at
+FROM pgsasl.auth_failures f LEFT JOIN pgsasl.smtp_users u ON u.user_id = f.user_id
+    LEFT JOIN pgsasl.accounts a ON a.account_id = f.account_id
+WHERE f.occurred_at > now() - interval '7 days' AND f.failed_checks @> '{stale_password}'
+GROUP BY f.username, u.app, a.name, f.client_addr, u.password_changed_at
+ORDER BY 5 DESC;
+
+-- Who still logs in by a retired password, from where, and how long that will go well.
+CREATE OR REPLACE VIEW pgsasl.rotation_stragglers AS
+SELECT u.username, u.app, a.name AS account, r.last_used_at, r.last_used_from, r.retired_at, r.accepted_until,
+       r.accepted_until - now() AS time_left
+FROM pgsasl.retired_passwords r JOIN pgsasl.smtp_users u ON u.user_id = r.user_id
+    JOIN pgsasl.accounts a ON a.account_id = u.account_id
+WHERE r.last_used_at IS NOT NULL AND r.accepted_until > now()
+ORDER BY r.accepted_until, r.last_used_at DESC;
+
+-- Whose retired passwords can be ended: the present one has logged in since the last login by any of them.
+CREATE OR REPLACE VIEW pgsasl.safe_to_revoke AS
+SELECT u.username, u.app, a.name AS account, count(*) AS accepted, max(r.accepted_until) AS accepted_until,
+       max(r.last_used_at) AS last_used_at, now() - greatest(max(r.last_used_at), max(r.retired_at)) AS unused_for,
+       u.last_login_at
+FROM pgsasl.retired_passwords r JOIN pgsasl.smtp_users u ON u.user_id = r.user_id
+    JOIN pgsasl.accounts a ON a.account_id = u.account_id CROSS JOIN pgsasl.settings s
+WHERE r.accepted_until > now()
+GROUP BY u.user_id, a.account_id, s.only_row
+HAVING u.last_login_at > max(r.retired_at)
+    AND (max(r.last_used_at) IS NULL OR u.last_login_at > max(r.last_used_at) + s.login_stamp_interval)
+ORDER BY 7 DESC;
+
+-- Users that may log in and have not for 30 days.
+CREATE OR REPLACE VIEW pgsasl.idle_users AS
+SELECT u.username, u.app, a.name AS account, u.account_standing, u.created_at, u.last_login_at, u.last_login_from,
+       now() - coalesce(u.last_login_at, u.created_at) AS idle_for
+FROM pgsasl.smtp_users u JOIN pgsasl.accounts a ON a.account_id = u.account_id
+WHERE u.enabled AND coalesce(u.last_login_at, u.created_at) < now() - interval '30 days'
+ORDER BY 8 DESC;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- For the support desk. SECURITY DEFINER: they show more than their callers may read, and no hash.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- A name as somebody may have meant it: without case, blanks, what is not ASCII or escaped, and what follows an @.
+CREATE OR REPLACE FUNCTION pgsasl.plain_name(username text) RETURNS text
+LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT nullif(lower(split_part(regexp_replace(username, '\\x[0-9A-Fa-f]{2}|[^!-~]', '', 'g'), '@', 1)), '')
+$$;
+
+-- The failures of a name up to "within" before and after "at". Where there is none, one row that says so and what that
+-- means, then the failures of names that are nearly this one.
+CREATE OR REPLACE FUNCTION pgsasl.explain(username text, at timestamptz DEFAULT now(), within interval DEFAULT '1 hour')
+RETURNS TABLE (occurred_at timestamptz, client_addr inet, what_failed text, all_checks text, what_to_do text,
+    attempts integer, mechanism text, server_host text, detail text, reason text, name_given text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+DECLARE
+    since timestamptz := explain.at - explain.within;
+    until timestamptz := explain.at + explain.within;
+BEGIN
+    RETURN QUERY
+    SELECT f.occurred_at, f.client_addr, f.what_failed, f.all_checks, f.what_to_do, f.attempts, f.mechanism,
+           f.server_host, f.detail, f.reason, f.username::text
+    FROM pgsasl.failures_in_words f
+    WHERE f.username = explain.username AND f.occurred_at BETWEEN since AND until
+    ORDER BY f.occurred_at;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+
+    what_failed := format('between %s and %s no attempt of "%s" failed in the plugin',
+        date_trunc('second', since), date_trunc('second', until), username);
+    what_to_do := 'look in the mail log for what the server said by itself: a mechanism that is not offered, such as'
+        ' CRAM-MD5; broken base64; no TLS, so that AUTH was not offered. Or the client used another host, port or user name'
+        ' (near names follow here). Or the database was out: look for "pgsasl: rejected", the row is still to come';
+    detail := coalesce(
+        (SELECT coalesce('its last login was at ' || date_trunc('second', u.last_login_at), 'it has never logged in')
+         FROM pgsasl.smtp_users u WHERE u.username = explain.username),
+        (SELECT 'this user was deleted at ' || date_trunc('second', max(d.deleted_at))
+         FROM pgsasl.deleted_users d WHERE d.username = explain.username),
+        'there is no SMTP user of this name');
+    RETURN NEXT;
+
+    RETURN QUERY
+    SELECT f.occurred_at, f.client_addr, f.what_failed, f.all_checks, f.what_to_do, f.attempts, f.mechanism,
+           f.server_host, f.detail, f.reason, f.username::text
+    FROM pgsasl.failures_in_words f
+    WHERE pgsasl.plain_name(f.username) = pgsasl.plain_name(explain.username) AND f.occurred_at BETWEEN since AND until
+    ORDER BY f.occurred_at DESC LIMIT 20;
+END
+$$;
+
+-- The client networks from which a name is throttled now.
+CREATE OR REPLACE FUNCTION pgsasl.throttled_clients(username text) RETURNS SETOF cidr
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+    SELECT pgsasl.client_net(f.client_addr)
+    FROM pgsasl.auth_failures f CROSS JOIN pgsasl.settings s
+    WHERE f.counts AND f.occurred_at > now() - s.throttle_window AND f.occurred_at < now() + s.throttle_window
+        AND pgsasl.client_net(f.client_addr) IN (
+            SELECT pgsasl.client_net(t.client_addr) FROM pgsasl.auth_failures t
+            WHERE t.username = throttled_clients.username
+                AND t.occurred_at > now() - s.throttle_window AND t.occurred_at < now() + s.throttle_window)
+    GROUP BY 1, s.throttle_user_client, s.throttle_client
+    HAVING count(*) >= s.throttle_client
+        OR count(*) FILTER (WHERE f.username = throttled_clients.username) >= s.throttle_user_client
+$$;
+
+-- Each check as it stands now, one a row; ok is NULL where there is nothing to be well or not.
+CREATE OR REPLACE FUNCTION pgsasl.user_status(username text) RETURNS TABLE (item text, value text, ok boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+DECLARE
+    u pgsasl.smtp_users;
+    account text;
+    throttled text;
+BEGIN
+    SELECT * INTO u FROM pgsasl.smtp_users s WHERE s.username = user_status.username;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'user', coalesce(
+            (SELECT format('deleted at %s by %s', d.deleted_at, d.deleted_by)
+             FROM pgsasl.deleted_users d WHERE d.username = user_status.username ORDER BY d.deleted_at DESC LIMIT 1),
+            'there is no SMTP user of this name'), false;
+        RETURN;
+    END IF;
+    SELECT a.name INTO account FROM pgsasl.accounts a WHERE a.account_id = u.account_id;
+    SELECT string_agg(host(c), ', ') INTO throttled FROM pgsasl.throttled_clients(u.username) AS c;
+
+    RETURN QUERY VALUES
+        ('user', concat_ws(', ', 'user_id ' || u.user_id, u.app), true),
+        ('enabled', CASE WHEN u.enabled THEN 'yes' ELSE 'no' END, u.enabled),
+        ('account', account || ': ' || replace(u.account_standing, '_', ' '), u.account_standing = 'good'),
+        ('password', concat_ws(', ', substring(u.password_hash FROM '^\{[^}]+\}|^\$[^$]+\$|^SCRAM-SHA-256'),
+            'set at ' || date_trunc('second', u.password_changed_at)), pgsasl.decoy_of(u.password_hash) IS NOT NULL),
+        ('addresses', coalesce(nullif(array_to_string(u.allowed_networks, ', '), ''), 'anywhere'), NULL),
+        ('throttled from', coalesce(throttled, 'nowhere'), throttled IS NULL),
+        ('last login', coalesce(nullif(concat_ws(' from ', date_trunc('second', u.last_login_at), host(u.last_login_from)),
+            ''), 'never'), NULL),
+        ('rotation grace', u.rotation_grace::text, NULL);
+    RETURN QUERY
+    SELECT 'retired password', concat_ws(', ', 'retired at ' || date_trunc('second', r.retired_at),
+        'accepted until ' || date_trunc('second', r.accepted_until),
+        coalesce('last used at ' || date_trunc('second', r.last_used_at), 'not used since'),
+        'from ' || host(r.last_used_from)), NULL::boolean
+    FROM pgsasl.retired_passwords r WHERE r.user_id = u.user_id ORDER BY r.retired_at DESC, r.retired_id DESC;
+    RETURN QUERY
+    SELECT 'failure', concat_ws(', ', date_trunc('second', f.occurred_at), f.what_failed, 'from ' || host(f.client_addr),
+                                nullif(f.attempts, 1) || ' times'), NULL::boolean
+    FROM pgsasl.failures_in_words f WHERE f.username = u.username ORDER BY f.occurred_at DESC LIMIT 5;
+END
+$$;
+
+-- Forgets what is older: deletes from the default partition, drops those that hold nothing newer. Returns what it did.
+-- Dropping takes a lock behind which logins queue up: it is asked for a moment at a time, and held to the end of the
+-- transaction, so let this call be all of it.
+CREATE OR REPLACE FUNCTION pgsasl.purge_failures(older_than interval) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp SET lock_timeout = '200ms'
+AS $$
+DECLARE
+    weeks text[];
+    week text;
+    deleted bigint;
+BEGIN
+    IF older_than IS NULL OR older_than < interval '1 hour' THEN
+        RAISE EXCEPTION 'purge_failures keeps the last hour at least' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    DELETE FROM pgsasl.auth_failures_default WHERE occurred_at < now() - older_than;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+
+    SELECT coalesce(array_agg(c.relname::text ORDER BY c.relname), '{}') INTO weeks
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'pgsasl.auth_failures'::regclass AND c.relname ~ '^auth_failures_\d{4}_\d\d_\d\d$'
+        AND (to_date(right(c.relname, 10), 'YYYY_MM_DD') + 7)::timestamp AT TIME ZONE 'UTC' <= now() - older_than;
+    FOR tries_left IN REVERSE 9 .. 0 LOOP
+        EXIT WHEN weeks = '{}';
+        BEGIN
+            LOCK TABLE ONLY pgsasl.auth_failures IN ACCESS EXCLUSIVE MODE;
+            FOREACH week IN ARRAY weeks LOOP
+                EXECUTE format('DROP TABLE pgsasl.%I', week);
+            END LOOP;
+            EXIT;
+        EXCEPTION WHEN lock_not_available THEN -- what was locked and dropped is as before
+            IF tries_left = 0 THEN
+                RAISE EXCEPTION 'auth_failures is in use, by a report or a dump: try again later'
+                    USING ERRCODE = 'lock_not_available';
+            END IF;
+            PERFORM pg_sleep(0.3);
+        END;
+    END LOOP;
+    RETURN format('%s partitions dropped%s, %s rows deleted from the default one', cardinality(weeks),
+        ' (' || nullif(array_to_string(weeks, ', '), '') || ')', deleted);
+END
+$$;
+
+-- ---------------------------------------------------------------------------------------------------------------------
 -- Roles and grants
 -- ---------------------------------------------------------------------------------------------------------------------
 
@@ -923,7 +1197,8 @@ BEGIN
         INSERT (username, password_hash, enabled, account_id, allowed_networks, app, note, rotation_grace),
         UPDATE (username, password_hash, enabled, account_id, allowed_networks, app, note, rotation_grace)
         ON pgsasl.smtp_users TO pgsasl_operator;
-    GRANT SELECT ON pgsasl.deleted_users, pgsasl.settings TO pgsasl_operator;
+    GRANT SELECT ON pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons, pgsasl.rotation_stragglers,
+        pgsasl.safe_to_revoke, pgsasl.idle_users TO pgsasl_operator;
     GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.hash_password(text), pgsasl.add_account(text, text),
         pgsasl.add_user(text, text, bigint, boolean, cidr[], text, text), pgsasl.random_password(),
         pgsasl.set_password(text, text, interval), pgsasl.rotate_password(text, interval), pgsasl.end_rotation(text)
@@ -941,8 +1216,11 @@ BEGIN
     END IF;
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO pgsasl_auditor', current_database());
     GRANT USAGE ON SCHEMA pgsasl TO pgsasl_auditor;
-    GRANT SELECT ON pgsasl.auth_failures, pgsasl.deleted_users, pgsasl.settings TO pgsasl_auditor;
-    GRANT EXECUTE ON FUNCTION pgsasl.schema_version() TO pgsasl_auditor;
+    GRANT SELECT ON pgsasl.auth_failures, pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons,
+        pgsasl.failures_in_words, pgsasl.failures_by_reason, pgsasl.failures_by_client, pgsasl.failures_by_account,
+        pgsasl.top_stale, pgsasl.rotation_stragglers, pgsasl.safe_to_revoke, pgsasl.idle_users TO pgsasl_auditor;
+    GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.client_net(inet),
+        pgsasl.explain(text, timestamptz, interval), pgsasl.user_status(text) TO pgsasl_auditor;
 END
 $$;
 

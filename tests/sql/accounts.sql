@@ -7,7 +7,8 @@ SELECT account_id AS shop FROM pgsasl.accounts WHERE name = 'shop' \gset
 SELECT is(standing, 'good', 'and begins in good standing') FROM pgsasl.accounts WHERE name = 'shop';
 SELECT pgsasl.add_account('bad', 'suspended') AS bad \gset
 SELECT is(standing, 'suspended', 'add_account takes a standing') FROM pgsasl.accounts WHERE account_id = :bad;
-SELECT throws_ok(format('INSERT INTO pgsasl.accounts (name, standing) VALUES (%L, %L)', name, standing), sqlstate::char(5), NULL,
+SELECT throws_ok(format('INSERT INTO pgsasl.accounts (name, standing) VALUES (%L, %L)', name, standing),
+    sqlstate::char(5), NULL,
     what)
 FROM (VALUES ('shop', 'good', '23505', 'names are unique'), (' ', 'good', '23514', 'a name is not blank'),
     ('x', 'sleepy', '23514', 'a standing is one of four'), ('x', NULL, '23502', 'a standing is never NULL'))

@@ -55,18 +55,23 @@ SELECT results_eq($$SELECT executable_by('pgsasl_operator')$$,
         'schema_version', 'set_password'], 'what operators may call');
 SELECT results_eq($$SELECT rights_of('pgsasl_operator') ORDER BY 1$$, ARRAY[
     'accounts delete', 'accounts select', 'accounts(name,standing) insert', 'accounts(name,standing) update',
-    'deleted_users select',
+    'deleted_users select', 'idle_users select', 'reasons select',
     'retired_passwords(accepted_until) update',
     'retired_passwords(retired_id,user_id,retired_at,accepted_until,last_used_at,last_used_from) select',
-    'settings select', 'smtp_users delete',
+    'rotation_stragglers select', 'safe_to_revoke select', 'settings select', 'smtp_users delete',
     'smtp_users(user_id,username,enabled,account_id,account_standing,allowed_networks,app,note,rotation_grace,created_at,'
         'password_changed_at,last_login_at,last_login_from) select',
     'smtp_users(username,password_hash,enabled,account_id,allowed_networks,app,note,rotation_grace) insert',
     'smtp_users(username,password_hash,enabled,account_id,allowed_networks,app,note,rotation_grace) update'],
     'what operators may touch');
-SELECT results_eq($$SELECT executable_by('pgsasl_auditor')$$, ARRAY['schema_version'], 'what auditors may call');
+SELECT results_eq($$SELECT executable_by('pgsasl_auditor')$$, ARRAY['client_net', 'explain', 'schema_version',
+    'user_status'],
+    'what auditors may call');
 SELECT results_eq($$SELECT rights_of('pgsasl_auditor')$$,
-    ARRAY['auth_failures select', 'deleted_users select', 'settings select'], 'what auditors may touch');
+    ARRAY['auth_failures select', 'deleted_users select', 'failures_by_account select', 'failures_by_client select',
+        'failures_by_reason select', 'failures_in_words select', 'idle_users select', 'reasons select',
+        'rotation_stragglers select', 'safe_to_revoke select', 'settings select', 'top_stale select'],
+    'what auditors may touch');
 
 -- and as they find it
 SELECT permits('pgsasl_plugin', $$SELECT * FROM pgsasl.find_user('app', '192.0.2.1')$$);
@@ -75,13 +80,20 @@ SELECT permits('pgsasl_plugin', $$SELECT pgsasl.record_failure(gen_random_uuid()
 SELECT denies('pgsasl_plugin', statement) FROM unnest(ARRAY[
     'SELECT * FROM pgsasl.smtp_users', 'SELECT * FROM pgsasl.auth_failures', 'DELETE FROM pgsasl.auth_failures',
     'SELECT * FROM pgsasl.auth_failures_default', 'UPDATE pgsasl.accounts SET standing = ''good''',
-    'SELECT pgsasl.make_partitions()', 'SELECT pgsasl.set_password(''app'', ''a long password'')',
+    'SELECT * FROM pgsasl.retired_passwords', 'SELECT pgsasl.rotate_password(''app'')',
+    'SELECT * FROM pgsasl.explain(''app'')', 'SELECT * FROM pgsasl.top_stale', 'SELECT pgsasl.make_partitions()',
+    'SELECT pgsasl.set_password(''app'', ''a long password'')',
     'SELECT pgsasl.hash_password(''a long password'')', 'CREATE TABLE pgsasl.mine ()']) AS statement;
 
 SELECT permits('pgsasl_operator', statement) FROM unnest(ARRAY[
     'SELECT pgsasl.add_account(''club'')',
     'SELECT pgsasl.add_user(''new'', ''a long password'', (SELECT account_id FROM pgsasl.accounts WHERE name = ''club''))',
     'SELECT pgsasl.set_password(''new'', ''another password'')',
+    'SELECT pgsasl.set_password(''new'', ''a third password'', ''1 hour'')',
+    'SELECT pgsasl.rotate_password(''new'')', 'SELECT pgsasl.rotate_password(''new'', ''7 days'')',
+    'SELECT retired_id, accepted_until, last_used_at FROM pgsasl.retired_passwords',
+    'SELECT * FROM pgsasl.rotation_stragglers', 'SELECT * FROM pgsasl.safe_to_revoke', 'SELECT * FROM pgsasl.idle_users',
+    'SELECT pgsasl.end_rotation(''new'')',
     'INSERT INTO pgsasl.smtp_users (username, password_hash, account_id)
         SELECT ''raw'', pgsasl.hash_password(''a long password''), account_id FROM pgsasl.accounts WHERE name = ''club''',
     'UPDATE pgsasl.smtp_users SET password_hash = pgsasl.hash_password(''another password'') WHERE username = ''raw''',
@@ -97,6 +109,10 @@ SELECT denies('pgsasl_operator', statement) FROM unnest(ARRAY[
     'UPDATE pgsasl.smtp_users SET note = password_hash',
     'UPDATE pgsasl.smtp_users SET enabled = true RETURNING password_hash',
     'DELETE FROM pgsasl.smtp_users RETURNING password_hash',
+    'SELECT password_hash FROM pgsasl.retired_passwords', 'SELECT r FROM pgsasl.retired_passwords r',
+    'UPDATE pgsasl.retired_passwords SET accepted_until = now() RETURNING password_hash',
+    'UPDATE pgsasl.retired_passwords SET password_hash = ''x''', 'DELETE FROM pgsasl.retired_passwords',
+    'SELECT pgsasl.purge_failures(''1 year'')', 'SELECT pgsasl.bcrypt(''a long password'', 4)',
     'SELECT * FROM pgsasl.find_user(''app'', NULL)', 'SELECT * FROM pgsasl.auth_failures',
     'UPDATE pgsasl.smtp_users SET password_changed_at = now()', 'UPDATE pgsasl.smtp_users SET account_standing = ''good''',
     'DELETE FROM pgsasl.deleted_users', 'UPDATE pgsasl.settings SET bcrypt_cost = 10', 'TRUNCATE pgsasl.smtp_users',
@@ -104,8 +120,13 @@ SELECT denies('pgsasl_operator', statement) FROM unnest(ARRAY[
 
 SELECT permits('pgsasl_auditor', 'SELECT * FROM pgsasl.auth_failures');
 SELECT permits('pgsasl_auditor', 'SELECT * FROM pgsasl.deleted_users');
+SELECT permits('pgsasl_auditor', 'SELECT * FROM pgsasl.' || name)
+FROM unnest(ARRAY['failures_in_words', 'failures_by_reason', 'failures_by_client', 'failures_by_account', 'top_stale',
+    'rotation_stragglers', 'safe_to_revoke', 'idle_users', 'explain(''app'')', 'user_status(''app'')']) AS name;
 SELECT denies('pgsasl_auditor', statement) FROM unnest(ARRAY[
-    'SELECT username FROM pgsasl.smtp_users', 'SELECT * FROM pgsasl.accounts', 'DELETE FROM pgsasl.auth_failures',
+    'SELECT username FROM pgsasl.smtp_users', 'SELECT * FROM pgsasl.accounts',
+    'SELECT user_id FROM pgsasl.retired_passwords', 'SELECT pgsasl.rotate_password(''app'')',
+    'SELECT pgsasl.end_rotation(''app'')', 'DELETE FROM pgsasl.auth_failures',
     'INSERT INTO pgsasl.auth_failures (attempt_id, occurred_at, reason, failed_checks)
         VALUES (gen_random_uuid(), now(), ''throttled'', ''{}'')',
     'SELECT * FROM pgsasl.find_user(''app'', NULL)']) AS statement;

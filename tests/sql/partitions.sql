@@ -106,5 +106,33 @@ SELECT unalike(string_agg(line, E'\n'), '%' || substr(week_name(now() + interval
 FROM (SELECT * FROM dblink('other', $$EXPLAIN SELECT * FROM pgsasl.auth_failures
     WHERE username = 'app' AND occurred_at >= current_date AND occurred_at < current_date + 1$$) AS t (line text)) AS plan;
 
+-- purge_failures
+SELECT drop_weeks();
+SELECT pgsasl.make_partitions();
+SELECT pgsasl.make_partition(at) FROM unnest(ARRAY['2020-01-06', '2020-01-13', '2020-01-20']::timestamptz[]) AS at;
+CREATE TABLE pgsasl.auth_failures_archive PARTITION OF pgsasl.auth_failures FOR VALUES FROM ('2010-01-01') TO ('2010-01-02');
+SELECT failure('app', occurred_at => at) FROM unnest(ARRAY['2020-01-06', '2020-01-19 23:00', '2020-01-20', '2019-06-01',
+    '2021-06-01', '2010-01-01']::timestamptz[]) AS at;
+SELECT failure('app');
+CREATE FUNCTION since(moment timestamptz) RETURNS interval LANGUAGE sql AS $$ SELECT now() - moment $$;
+SELECT is(pgsasl.purge_failures(since('2020-01-19 12:00')),
+    '1 partitions dropped (auth_failures_2020_01_06), 1 rows deleted from the default one',
+    'a week goes when all of it is older');
+SELECT dblink_exec('other', 'BEGIN');
+SELECT * FROM dblink('other', 'SELECT count(*) FROM pgsasl.auth_failures') AS t (n bigint);
+SELECT throws_ok($$SELECT pgsasl.purge_failures(since('2020-01-27'))$$, '55P03',
+    'auth_failures is in use, by a report or a dump: try again later', 'a report makes it give up');
+SELECT dblink_exec('other', 'COMMIT');
+SELECT is(count(*), 5::bigint, 'with nothing done') FROM pgsasl.auth_failures;
+SELECT is(pgsasl.purge_failures(since('2020-01-27')),
+    '2 partitions dropped (auth_failures_2020_01_13, auth_failures_2020_01_20),'
+    ' 0 rows deleted from the default one', 'midnight of Monday, UTC, is the end of a week');
+SELECT is(pgsasl.purge_failures('1 day'), '0 partitions dropped, 1 rows deleted from the default one',
+    'the default partition');
+SELECT is(count(*), 2::bigint, 'this week and a partition of another name stay') FROM pgsasl.auth_failures;
+SELECT throws_ok(format('SELECT pgsasl.purge_failures(%L)', span), '22023', NULL, 'not by mistake: ' || coalesce(span,
+    'NULL'))
+FROM unnest(ARRAY[NULL, '0', '-1 day', '59 minutes']) AS span;
+
 SELECT dblink_disconnect('other');
 SELECT * FROM finish();

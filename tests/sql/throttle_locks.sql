@@ -15,7 +15,8 @@ SET lock_timeout = '1s'; -- a failure that waits for the other session is an err
 SELECT attempt('throttled');
 SELECT dblink_exec('other', 'BEGIN');
 SELECT * FROM dblink('other', $$SELECT attempt('throttled')::text$$) AS t (nothing text);
-SELECT lives_ok($$SELECT attempt('throttled') FROM generate_series(1, 3)$$, 'a row that is just being added to is passed over');
+SELECT lives_ok($$SELECT attempt('throttled') FROM generate_series(1, 3)$$,
+    'a row that is just being added to is passed over');
 SELECT dblink_exec('other', 'COMMIT');
 SELECT is(rows_of('throttled'), '3,2', 'and all are counted');
 SELECT attempt('throttled');
