@@ -13,7 +13,7 @@ from harness.audit import Audit, Desk
 from harness.clients import Smtp, plain
 from harness.cluster import DATABASE, OWNER, Cluster, Session, literal
 from harness.postfix import STOCK_PLUGINS, Postfix, plugin_dir, sanitizer_of, sasl_conf
-from harness.processes import SOURCE, run, wait_for
+from harness.processes import SOURCE, CommandFailed, run, wait_for
 
 PAGE = (SOURCE / "docs/migrating.md").read_text(encoding="utf-8")
 PASSWORD = "correct horse"
@@ -71,7 +71,8 @@ class Site:
         self.cluster = Cluster.create(base / "postgresql")
         self.db = Session(self.cluster)
         ours = plugin_dir(base / "sasl2", {"libpgsasl.so": library})
-        self.postfix = Postfix.create(base / "postfix", [STOCK_PLUGINS, ours], self.cluster.conninfo(), sanitizer_of(library))
+        self.postfix = Postfix.create(base / "postfix", [STOCK_PLUGINS, ours], self.cluster.conninfo(),
+                                      sanitizer_of(library))
         self.postfix.start()
         self.desk = Desk(self.postfix, Audit(self.db))
         self.bin = base / "bin"
@@ -128,7 +129,8 @@ def test_every_block_is_run():
 def add_dovecot_users(site, rows):
     """rows: local part, password, active."""
     for name, stored, active in rows:
-        site.db.sql(f"INSERT INTO users VALUES ({literal(name)}, 'example.test', {literal(stored)}, '/home', 8, 8, {literal(active)})")
+        site.db.sql(f"""INSERT INTO users VALUES
+                        ({literal(name)}, 'example.test', {literal(stored)}, '/home', 8, 8, {literal(active)})""")
 
 
 @pytest.fixture(name="users")
@@ -174,6 +176,8 @@ def test_dovecot(site, users):
     site.psql(trigger)
     site.psql("UPDATE users SET password = '{CRYPT}' || crypt('a new one', gen_salt('bf', 4)) WHERE username = 'user0'")
     assert site.login(service, "user0@example.test", "a new one").reply == ACCEPTED
+    with pytest.raises(CommandFailed, match="smtp_users_password_hash_scheme"):
+        site.psql("UPDATE users SET password = '{PLAIN}secret' WHERE username = 'user0'")
     site.psql("UPDATE users SET active = 'N' WHERE username = 'user1'")
     assert site.login(service, "user1@example.test").row.reason == "disabled_user"
 
@@ -227,8 +231,9 @@ def test_postfixadmin(site):
 def test_saslauthd(site):
     """What getent shadow prints, of users who may log in, are locked, have expired, have no password."""
     yescrypt = hashes("mkpasswd -m yescrypt")[0]
-    shadow = (f"root:*:19000:0:99999:7:::\nunix:{yescrypt}:19000:0:99999:7:::\nlocked:!{yescrypt}:19000:0:99999:7:::\n"
-              f"expired:{yescrypt}:19000:0:99999:7::19001:\nuntil:{yescrypt}:19000:0:99999:7::99999:\nempty::19000:0:99999:7:::\n")
+    entries = {"root": ("*", ""), "unix": (yescrypt, ""), "locked": (f"!{yescrypt}", ""), "expired": (yescrypt, "19001"),
+               "until": (yescrypt, "99999"), "empty": ("", "")}
+    shadow = "".join(f"{name}:{stored}:19000:0:99999:7::{end}:\n" for name, (stored, end) in entries.items())
     getent = site.bin / "getent"
     getent.write_text(f"#!/bin/sh\n[ \"$*\" = shadow ] && cat <<'END'\n{shadow}END\n", encoding="ascii")
     getent.chmod(stat.S_IRWXU)
@@ -250,7 +255,7 @@ def fixture_dovecot(site, users, workdir):
     del users
     if not DOVECOT_PROGRAM.exists():
         missing("dovecot-core and dovecot-pgsql are not installed")
-    base = workdir / "dovecot"
+    base, socket = workdir / "dovecot", site.postfix.base / "queue/private/auth"
     base.mkdir()
     base.chmod(0o755)
     (base / "sql.conf").write_text(
@@ -261,10 +266,9 @@ def fixture_dovecot(site, users, workdir):
         f"base_dir = {base}/run\nstate_dir = {base}/state\nlog_path = {base}/log\nprotocols =\nssl = no\n"
         f"auth_mechanisms = plain login\nauth_failure_delay = 0\npassdb {{\n driver = sql\n args = {base}/sql.conf\n}}\n"
         "userdb {\n driver = static\n args = uid=nobody gid=nogroup home=/nonexistent\n}\n"
-        f"service auth {{\n unix_listener {site.postfix.base}/queue/private/auth {{\n mode = 0660\n user = postfix\n }}\n}}\n"
+        f"service auth {{\n unix_listener {socket} {{\n mode = 0660\n user = postfix\n }}\n}}\n"
         "service anvil {\n unix_listener anvil-auth-penalty {\n mode = 0\n }\n}\n"
         "service stats {\n unix_listener stats-writer {\n mode = 0600\n }\n}\n", encoding="ascii")
-    socket = site.postfix.base / "queue/private/auth"
     with subprocess.Popen([DOVECOT_PROGRAM, "-F", "-c", base / "dovecot.conf"]) as dovecot:
         try:
             wait_for(socket.exists, f"Dovecot to make {socket}")
@@ -277,7 +281,8 @@ def test_there_and_back(site, dovecot):
     """Dovecot alone, both side by side, pgsasl alone, each time by the commands of the page."""
     del dovecot
     there, back, beside = blocks("From Dovecot", "sh")
-    site.psql("DELETE FROM pgsasl.smtp_users; SELECT pgsasl.add_user('ours', 'a password of ours', pgsasl.add_account('ours'))")
+    site.psql("DELETE FROM pgsasl.smtp_users")
+    site.psql("SELECT pgsasl.add_user('ours', 'a password of ours', pgsasl.add_account('ours'))")
     submission, submissions = site.postfix.services["submission"], site.postfix.services["submissions"]
 
     def is_pgsasl(service):
