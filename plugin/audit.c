@@ -20,7 +20,9 @@ enum {
     DRAIN_LINES = 32,
     DRAIN_MS = 100,
     DRAIN_ELSEWHERE_MS = 250,
-    LOGIN_MS = 250
+    LOGIN_MS = 250,
+    NAME_SHORT = 128,                  /* octets of the user name in a log line */
+    NAME_WHOLE = 4 * WIRE_NAME_MAX + 1 /* the same where the line is all there is */
 };
 
 /* In the order of pgsasl_audit_query's parameters. */
@@ -28,14 +30,13 @@ static const char *const field_names[] = {"attempt_id", "occurred_at", "username
     "reason", "failed_checks", "mechanism", "client_addr", "client_port", "server_addr", "service",
     "server_host", "detail"};
 
-enum { FIELDS = sizeof field_names / sizeof *field_names };
+enum { FIELDS = sizeof field_names / sizeof *field_names, USERNAME = 2 };
 
 /* A failure as the texts that both the query and the spool take. */
 struct fields {
     const char *value[SPOOL_FIELDS_MAX];
     char checks[VERDICT_CHECKS_MAX];
     char port[12];
-    char username[WIRE_SHOWN_MAX];
 };
 
 bool audit_name(struct failure *failure_r)
@@ -74,10 +75,9 @@ static void fill(struct fields *fields_r, const struct failure *failure)
 
     verdict_checks_text(failure->failed, fields_r->checks, sizeof fields_r->checks);
     snprintf(fields_r->port, sizeof fields_r->port, "%u", failure->client.port);
-    snprintf(fields_r->username, sizeof fields_r->username, "%s", failure->username);
     *value++ = failure->attempt_id;
     *value++ = failure->occurred_at;
-    *value++ = fields_r->username;
+    *value++ = failure->username;
     *value++ = or_null(failure->user_id);
     *value++ = reason_name(failure->reason);
     *value++ = fields_r->checks;
@@ -92,7 +92,7 @@ static void fill(struct fields *fields_r, const struct failure *failure)
 
 /* ---- the database ---- */
 
-static enum pg_answer insert(
+static enum pg_answer insert_as_is(
     struct backend *backend, const char *const *values, struct deadline deadline)
 {
     struct pg_rows *rows = NULL;
@@ -105,21 +105,26 @@ static enum pg_answer insert(
 
 /* A database in another encoding than UTF-8 may have no letter for the name: there it is stored
  * escaped. */
-static bool is_untranslatable(const struct backend *backend)
+static enum pg_answer insert(
+    struct backend *backend, const char *const *values, struct deadline deadline)
 {
-    return strcmp(pg_sqlstate(backend->audit), "22P05") == 0;
+    enum pg_answer answer = insert_as_is(backend, values, deadline);
+    const char *escaped[FIELDS];
+    char username[WIRE_SHOWN_MAX];
+
+    if (answer != PG_REFUSED || strcmp(pg_sqlstate(backend->audit), "22P05") != 0 ||
+        values[USERNAME] == NULL)
+        return answer;
+    memcpy(escaped, values, sizeof escaped);
+    text_escape(username, sizeof username, values[USERNAME], strlen(values[USERNAME]));
+    escaped[USERNAME] = username;
+    return insert_as_is(backend, escaped, deadline);
 }
 
-static bool store(struct backend *backend, struct fields *fields, const struct failure *failure,
-    struct deadline deadline)
+static bool store(struct backend *backend, const struct fields *fields, struct deadline deadline)
 {
     enum pg_answer answer = insert(backend, fields->value, deadline);
 
-    if (answer == PG_REFUSED && is_untranslatable(backend)) {
-        text_escape(fields->username, sizeof fields->username, failure->username,
-            strlen(failure->username));
-        answer = insert(backend, fields->value, deadline);
-    }
     if (answer == PG_OK)
         return true;
     log_line(&backend->log, LOG_PROBLEM, "no audit row: %s%s%s", pg_error(backend->audit),
@@ -137,14 +142,14 @@ static bool worth_asking(const struct backend *backend, struct deadline deadline
            (backend->spool == NULL || deadline_in(0).at_ms >= backend->audit_silent_until);
 }
 
-static bool to_database(struct backend *backend, struct fields *fields,
-    const struct failure *failure, struct deadline deadline)
+static bool to_database(
+    struct backend *backend, const struct fields *fields, struct deadline deadline)
 {
     bool stored = false;
 
     if (!worth_asking(backend, deadline) || !backend_enter(backend, deadline))
         return false;
-    stored = worth_asking(backend, deadline) && store(backend, fields, failure, deadline);
+    stored = worth_asking(backend, deadline) && store(backend, fields, deadline);
     backend_leave(backend);
     return stored;
 }
@@ -155,11 +160,12 @@ static void log_failure(struct backend *backend, const struct failure *failure,
     const struct fields *fields, const char *spool_fault, enum audit_result result)
 {
     static const char *const notes[] = {" audit=lost", " audit=spooled", ""};
-    char username[128];
+    char username[NAME_WHOLE];
     char detail[AUDIT_DETAIL_MAX];
     char rest[1536] = "";
 
-    text_escape(username, sizeof username, failure->username, strlen(failure->username));
+    text_escape(username, result == AUDIT_LOST ? NAME_WHOLE : NAME_SHORT, failure->username,
+        strlen(failure->username));
     text_escape(detail, sizeof detail, failure->detail, strlen(failure->detail));
     if (result == AUDIT_LOST)
         snprintf(rest, sizeof rest,
@@ -184,7 +190,7 @@ enum audit_result audit_record(
     struct fields fields;
 
     fill(&fields, failure);
-    if (to_database(backend, &fields, failure, deadline)) {
+    if (to_database(backend, &fields, deadline)) {
         result = AUDIT_STORED;
     } else if (backend->spool != NULL) {
         int left = deadline_left_ms(deadline);
@@ -236,26 +242,32 @@ static enum spool_taken give_up(struct backend *backend, const char *why, const 
     return SPOOL_TAKEN;
 }
 
+/* The data or a constraint speaks against the row (classes 22 and 23), not the state of things. */
+static bool is_hopeless(const char *sqlstate)
+{
+    return strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0;
+}
+
+/* Takes the connection for one line at a time: another thread's login comes in between. */
 static enum spool_taken take_line(void *context, const char *const *values, const char *line)
 {
     const struct draining *draining = context;
     struct backend *backend = draining->backend;
+    enum pg_answer answer;
+    bool never;
 
     if (values == NULL || values[0] == NULL)
         return give_up(backend, "it is torn", line);
-    switch (insert(backend, values, draining->deadline)) {
-    case PG_OK:
-        return SPOOL_TAKEN;
-    case PG_REFUSED:
-        if (strncmp(pg_sqlstate(backend->audit), "22", 2) == 0 ||
-            strncmp(pg_sqlstate(backend->audit), "23", 2) == 0)
-            return give_up(backend, pg_error(backend->audit), line);
-        break;
-    case PG_UNAVAILABLE:
-        break;
-    }
-    backend->audit_silent_until = deadline_in(SILENT_MS).at_ms;
-    return SPOOL_KEEP;
+    if (!backend_enter(backend, draining->deadline))
+        return SPOOL_KEEP;
+    answer = insert(backend, values, draining->deadline);
+    never = answer == PG_REFUSED && is_hopeless(pg_sqlstate(backend->audit));
+    if (never)
+        give_up(backend, pg_error(backend->audit), line);
+    else if (answer != PG_OK)
+        backend->audit_silent_until = deadline_in(SILENT_MS).at_ms;
+    backend_leave(backend);
+    return answer == PG_OK || never ? SPOOL_TAKEN : SPOOL_KEEP;
 }
 
 void audit_drain(struct backend *backend, struct deadline deadline)
@@ -267,9 +279,6 @@ void audit_drain(struct backend *backend, struct deadline deadline)
         return;
     if (deadline_left_ms(deadline) > most_ms)
         draining.deadline = deadline_in(most_ms);
-    if (!backend_enter(backend, draining.deadline))
-        return;
     spool_drain(
         backend->spool, field_names, FIELDS, DRAIN_LINES, draining.deadline, take_line, &draining);
-    backend_leave(backend);
 }

@@ -33,6 +33,7 @@ static void after_fork_in_child(void)
             pg_forget(backend->audit);
     }
     pthread_mutex_init(&backend->mutex, NULL);
+    spool_forked(backend->spool);
 }
 
 static void set_fault(

@@ -39,8 +39,8 @@ struct pg {
     struct pg_tls *tls; /* NULL: libpq reads what it needs by itself */
     bool prefer_standby;
     bool prepared_statements;
-    char statement_timeout[16]; /* milliseconds, as text */
-    bool session_set;           /* conn knows the statement time-out */
+    long timeout_ms;
+    long session_ms; /* the statement time-out that conn was told; 0: none, or nobody knows */
     const struct pg_query *prepared[PREPARED_MAX];
     size_t prepared_count;
     const struct pg_query *sent; /* by pg_send(), its answer still to be read; NULL: none */
@@ -102,7 +102,7 @@ static void drop(struct pg *pg)
 {
     PQfinish(pg->conn);
     pg->conn = NULL;
-    pg->session_set = false;
+    pg->session_ms = 0;
     pg->prepared_count = 0;
     pg->sent = NULL;
 }
@@ -136,7 +136,7 @@ void pg_forget(struct pg *pg)
     if (fd >= 0)
         close(fd);
     pg->conn = NULL;
-    pg->session_set = false;
+    pg->session_ms = 0;
     pg->prepared_count = 0;
     pg->sent = NULL;
 }
@@ -318,19 +318,38 @@ static bool is_prepared(const struct pg *pg, const struct pg_query *query)
     return false;
 }
 
-static bool send_session(struct pg *pg)
+/*
+ * When the server is to end a query by itself: before we give up where that can be, so that it can
+ * still say so and nothing of ours stays behind on it. In few steps, so that it need seldom be
+ * told.
+ */
+static long server_patience_ms(const struct pg *pg, struct deadline deadline)
 {
-    const char *const values[] = {pg->statement_timeout};
+    long ms = pg->timeout_ms - pg->timeout_ms / 8;
+    int left = deadline_left_ms(deadline);
 
+    while (ms > left && ms > 1)
+        ms /= 2;
+    return ms;
+}
+
+static bool send_session(struct pg *pg, long patience_ms)
+{
+    char text[24];
+    const char *const values[] = {text};
+
+    snprintf(text, sizeof text, "%ld", patience_ms);
+    pg->session_ms = patience_ms;
     return PQsendQueryParams(pg->conn, "SELECT set_config('statement_timeout', $1, false)", 1, NULL,
                values, NULL, NULL, 0) == 1 &&
            PQpipelineSync(pg->conn) == 1;
 }
 
 /* Queues the query and what must go before it. *syncs_r: how many sync points the answer holds. */
-static bool send_all(
-    struct pg *pg, const struct pg_query *query, const char *const *values, int *syncs_r)
+static bool send_all(struct pg *pg, const struct pg_query *query, const char *const *values,
+    struct deadline deadline, int *syncs_r)
 {
+    long patience_ms = server_patience_ms(pg, deadline);
     bool sent;
 
     *syncs_r = 1;
@@ -339,8 +358,8 @@ static bool send_all(
                    pg->conn, query->text, query->params, query->types, values, NULL, NULL, 0) == 1;
         return sent && PQpipelineSync(pg->conn) == 1;
     }
-    if (!pg->session_set) {
-        if (!send_session(pg))
+    if (pg->session_ms != patience_ms) {
+        if (!send_session(pg, patience_ms))
             return false;
         ++*syncs_r;
     }
@@ -445,7 +464,8 @@ static enum run collect(struct pg *pg, const struct pg_query *query, int syncs,
         if (PQstatus(pg->conn) != CONNECTION_OK)
             return RUN_LOST;
     }
-    pg->session_set = true;
+    if (run != RUN_DONE)
+        pg->session_ms = 0; /* it may be what failed */
     return *result_r == NULL && run == RUN_DONE ? RUN_LOST : run;
 }
 
@@ -464,19 +484,20 @@ static enum run collect_sent(struct pg *pg, struct deadline deadline)
     return run;
 }
 
+/* Waits until limit; the server may go on until deadline. */
 static enum run run_once(struct pg *pg, const struct pg_query *query, const char *const *values,
-    struct deadline deadline, PGresult **result_r)
+    struct deadline limit, struct deadline deadline, PGresult **result_r)
 {
     enum run run;
     int syncs;
 
-    if (!send_all(pg, query, values, &syncs)) {
+    if (!send_all(pg, query, values, deadline, &syncs)) {
         set_error(pg, PQerrorMessage(pg->conn), NULL);
         return RUN_LOST;
     }
-    if (!flush(pg, deadline) || collect_sent(pg, deadline) == RUN_LOST)
+    if (!flush(pg, limit) || collect_sent(pg, limit) == RUN_LOST)
         return RUN_LOST;
-    run = collect(pg, query, syncs, deadline, result_r);
+    run = collect(pg, query, syncs, limit, result_r);
     if (run != RUN_DONE) {
         free_result(*result_r);
         *result_r = NULL;
@@ -506,7 +527,7 @@ enum pg_answer pg_execute(struct pg *pg, const struct pg_query *query, const cha
 
         if (pg->conn == NULL && !connect_any(pg, deadline))
             return PG_UNAVAILABLE;
-        run = run_once(pg, query, values, limit, &result);
+        run = run_once(pg, query, values, limit, deadline, &result);
         pg->used_at_ms = deadline_in(0).at_ms;
         if (run == RUN_LOST)
             drop(pg);
@@ -532,7 +553,7 @@ bool pg_send(struct pg *pg, const struct pg_query *query, const char *const *val
         drop(pg);
     if (pg->conn == NULL && !connect_any(pg, deadline))
         return false;
-    if (!send_all(pg, query, values, &syncs) || PQflush(pg->conn) < 0) {
+    if (!send_all(pg, query, values, deadline, &syncs) || PQflush(pg->conn) < 0) {
         set_error(pg, PQerrorMessage(pg->conn), NULL);
         drop(pg);
         return false;
@@ -588,7 +609,7 @@ struct pg *pg_new(
     attrs = option_value(pg, "target_session_attrs");
     pg->prefer_standby = attrs != NULL && strcmp(attrs, "prefer-standby") == 0;
     pg->prepared_statements = prepared_statements;
-    snprintf(pg->statement_timeout, sizeof pg->statement_timeout, "%ld", timeout_ms);
+    pg->timeout_ms = timeout_ms;
     pg_hosts_resolve(&pg->hosts, deadline_in(timeout_ms));
     return pg;
 fail:

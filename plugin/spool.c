@@ -2,8 +2,9 @@
  * spool.c: appends lines safely from many processes, and hands them out again from one at a time.
  *
  * Two record locks: one octet for whoever writes or cuts the file, held for microseconds, and one
- * for whoever drains. The first line holds how far draining came; lines behind it may be offered
- * twice after a crash, never not at all.
+ * for whoever drains. Neither is held while the disk syncs, and who drains holds up nobody. The
+ * first line holds how far draining came; lines behind it may be offered twice after a crash, never
+ * not at all.
  */
 #include "spool.h"
 
@@ -15,11 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "spool_line.h"
 
-enum { LINE_MAX_OCTETS = 16384, HEADER_OCTETS = 64, LOCK_RETRY_MS = 5 };
+enum { LINE_MAX_OCTETS = 16384, HEADER_OCTETS = 64, LOCK_RETRY_MS = 5, OPEN_MS = 1000 };
 
 /* The octets of the file that the record locks stand on; they lie past any data. */
 static const off_t write_lock = (off_t)1 << 40;
@@ -28,7 +30,8 @@ static const off_t drain_lock = ((off_t)1 << 40) + 1;
 struct spool {
     int fd;
     off_t max_octets;
-    pthread_mutex_t mutex; /* record locks do not part threads */
+    pthread_mutex_t write_mutex; /* one for each record lock: these do not part threads */
+    pthread_mutex_t drain_mutex;
 };
 
 static bool lock_octet(int fd, off_t octet, short type)
@@ -49,11 +52,31 @@ static bool lock_by(int fd, off_t octet, struct deadline deadline)
     return true;
 }
 
+/* The write lock, by deadline. */
+static bool begin_writing(struct spool *spool, struct deadline deadline)
+{
+    struct timespec until = {deadline.at_ms / 1000, deadline.at_ms % 1000 * 1000000L};
+
+    if (pthread_mutex_clocklock(&spool->write_mutex, CLOCK_MONOTONIC, &until) != 0)
+        return false;
+    if (lock_by(spool->fd, write_lock, deadline))
+        return true;
+    pthread_mutex_unlock(&spool->write_mutex);
+    return false;
+}
+
+static void end_writing(struct spool *spool)
+{
+    lock_octet(spool->fd, write_lock, F_UNLCK);
+    pthread_mutex_unlock(&spool->write_mutex);
+}
+
+/* -1 also for a file that was removed: lines in it would be gone with the last process. */
 static off_t size_of(int fd)
 {
     struct stat status;
 
-    return fstat(fd, &status) == 0 ? status.st_size : -1;
+    return fstat(fd, &status) == 0 && status.st_nlink > 0 ? status.st_size : -1;
 }
 
 static bool write_at(int fd, const char *octets, size_t count, off_t at)
@@ -100,37 +123,69 @@ static off_t read_header(int fd)
     return drained >= HEADER_OCTETS && drained <= size_of(fd) ? (off_t)drained : HEADER_OCTETS;
 }
 
+/*
+ * Under the write lock: a file that is new or was emptied gets its first line, a line that a crash
+ * tore its newline. Returns where the next line goes, -1: nowhere.
+ */
+static off_t make_ready(int fd)
+{
+    off_t end = size_of(fd);
+    char last;
+
+    if (end >= 0 && end < HEADER_OCTETS)
+        end = write_header(fd, HEADER_OCTETS) ? HEADER_OCTETS : -1;
+    if (end < 0 || pread(fd, &last, 1, end - 1) != 1)
+        return -1;
+    if (last == '\n')
+        return end;
+    return write_at(fd, "\n", 1, end) ? end + 1 : -1;
+}
+
+/* Opens the file and sees that it is one of ours; -1: *error_r says why not. */
+static int open_file(const char *path, char *error_r, size_t cap)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    struct stat status;
+
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        snprintf(error_r, cap, "%.150s: %s", path, strerrordesc_np(errno));
+    } else if (!S_ISREG(status.st_mode) || (status.st_mode & (S_IROTH | S_IWOTH)) != 0) {
+        snprintf(error_r, cap,
+            "%.150s: must be a plain file that others can neither read nor write", path);
+    } else {
+        return fd;
+    }
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static void make_mutexes(struct spool *spool)
+{
+    pthread_mutex_init(&spool->write_mutex, NULL);
+    pthread_mutex_init(&spool->drain_mutex, NULL);
+}
+
 struct spool *spool_open(const char *path, long max_kb, char *error_r, size_t cap)
 {
     struct spool *spool = calloc(1, sizeof *spool);
-    struct stat status;
+    bool ready = false;
 
     snprintf(error_r, cap, "out of memory");
     if (spool == NULL)
         return NULL;
     spool->max_octets = (off_t)max_kb * 1024;
-    spool->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-    if (spool->fd < 0 || fstat(spool->fd, &status) != 0) {
-        snprintf(error_r, cap, "%.150s: %s", path, strerrordesc_np(errno));
-        goto fail;
+    make_mutexes(spool);
+    spool->fd = open_file(path, error_r, cap);
+    if (spool->fd >= 0 && begin_writing(spool, deadline_in(OPEN_MS))) {
+        ready = make_ready(spool->fd) >= 0;
+        end_writing(spool);
     }
-    if (!S_ISREG(status.st_mode) || (status.st_mode & (S_IROTH | S_IWOTH)) != 0) {
-        snprintf(error_r, cap,
-            "%.150s: must be a plain file that others can neither read nor write", path);
-        goto fail;
-    }
-    if (!lock_by(spool->fd, write_lock, deadline_in(1000)) ||
-        (size_of(spool->fd) < HEADER_OCTETS && !write_header(spool->fd, HEADER_OCTETS))) {
-        snprintf(error_r, cap, "%.150s: cannot be written", path);
-        goto fail;
-    }
-    lock_octet(spool->fd, write_lock, F_UNLCK);
-    pthread_mutex_init(&spool->mutex, NULL);
-    return spool;
-fail:
+    if (ready)
+        return spool;
     if (spool->fd >= 0)
-        close(spool->fd);
-    free(spool);
+        snprintf(error_r, cap, "%.150s: cannot be written", path);
+    spool_close(spool);
     return NULL;
 }
 
@@ -138,29 +193,31 @@ void spool_close(struct spool *spool)
 {
     if (spool == NULL)
         return;
-    close(spool->fd);
-    pthread_mutex_destroy(&spool->mutex);
+    if (spool->fd >= 0)
+        close(spool->fd);
+    pthread_mutex_destroy(&spool->write_mutex);
+    pthread_mutex_destroy(&spool->drain_mutex);
     free(spool);
 }
 
-/* Under the write lock. A line that a crash tore is closed by a newline of its own first. */
+void spool_forked(struct spool *spool)
+{
+    if (spool != NULL)
+        make_mutexes(spool);
+}
+
+/* Under the write lock. What a full disk took in part is taken back. */
 static const char *write_line(struct spool *spool, const char *line, size_t length)
 {
-    off_t end = size_of(spool->fd);
-    char last = '\n';
+    off_t end = make_ready(spool->fd);
 
-    if (end < HEADER_OCTETS || pread(spool->fd, &last, 1, end - 1) != 1)
-        return "cannot be read";
-    if (end + (off_t)length + 1 > spool->max_octets)
+    if (end < 0)
+        return "cannot be written, or was removed";
+    if (end + (off_t)length > spool->max_octets)
         return "is full (pgsasl_spool_max_kb)";
-    if (last != '\n' && !write_at(spool->fd, "\n", 1, end++))
-        return "cannot be written";
-    if (!write_at(spool->fd, line, length, end)) {
-        if (ftruncate(spool->fd, end) != 0)
-            return "cannot be written, nor cut back";
-        return "cannot be written";
-    }
-    return NULL;
+    if (write_at(spool->fd, line, length, end))
+        return NULL;
+    return ftruncate(spool->fd, end) == 0 ? "cannot be written" : "cannot be written, nor cut back";
 }
 
 const char *spool_append(struct spool *spool, const char *const *names, const char *const *values,
@@ -172,16 +229,12 @@ const char *spool_append(struct spool *spool, const char *const *names, const ch
 
     if (length == 0)
         return "cannot hold so long a line";
-    pthread_mutex_lock(&spool->mutex);
-    if (lock_by(spool->fd, write_lock, deadline)) {
-        fault = write_line(spool, line, length);
-        lock_octet(spool->fd, write_lock, F_UNLCK);
-        if (fault == NULL && fdatasync(spool->fd) != 0)
-            fault = "cannot be synced";
-    } else {
-        fault = "is locked by another process";
-    }
-    pthread_mutex_unlock(&spool->mutex);
+    if (!begin_writing(spool, deadline))
+        return "is locked by another process";
+    fault = write_line(spool, line, length);
+    end_writing(spool);
+    if (fault == NULL && fdatasync(spool->fd) != 0)
+        fault = "cannot be synced";
     return fault;
 }
 
@@ -218,11 +271,11 @@ static size_t offer(int fd, off_t at, const char *const *names, size_t count,
 /* Cuts a wholly drained file back to its header, or notes how far draining came. */
 static void settle(struct spool *spool, off_t drained)
 {
-    if (drained == size_of(spool->fd) && lock_octet(spool->fd, write_lock, F_WRLCK)) {
+    if (drained == size_of(spool->fd) && begin_writing(spool, deadline_in(0))) {
         if (drained == size_of(spool->fd) && write_header(spool->fd, HEADER_OCTETS) &&
             ftruncate(spool->fd, HEADER_OCTETS) == 0)
             drained = 0;
-        lock_octet(spool->fd, write_lock, F_UNLCK);
+        end_writing(spool);
     }
     if (drained != 0)
         write_header(spool->fd, drained);
@@ -237,7 +290,7 @@ size_t spool_drain(struct spool *spool, const char *const *names, size_t count, 
     size_t length;
     off_t at;
 
-    if (pthread_mutex_trylock(&spool->mutex) != 0)
+    if (pthread_mutex_trylock(&spool->drain_mutex) != 0)
         return 0;
     if (lock_octet(spool->fd, drain_lock, F_WRLCK)) {
         at = read_header(spool->fd);
@@ -250,6 +303,6 @@ size_t spool_drain(struct spool *spool, const char *const *names, size_t count, 
             settle(spool, at);
         lock_octet(spool->fd, drain_lock, F_UNLCK);
     }
-    pthread_mutex_unlock(&spool->mutex);
+    pthread_mutex_unlock(&spool->drain_mutex);
     return taken;
 }

@@ -3,8 +3,8 @@
  *
  * One JSON object a line, readable by people. The first line is the spool's own and says up to
  * which octet the lines have been moved into the database. Many processes append and one of them
- * drains, under fcntl(2) record locks, which end with the process that held them. Within a process
- * the spool has a mutex of its own.
+ * drains, under fcntl(2) record locks, which end with the process that held them. Threads of one
+ * process may call at once, too.
  */
 #ifndef PGSASL_SPOOL_H
 #define PGSASL_SPOOL_H
@@ -30,13 +30,16 @@ enum spool_taken {
  */
 struct spool *spool_open(const char *path, long max_kb, char *error_r, size_t cap);
 
+/* In a forked child: what another thread of the parent held is free here. NULL is tolerated. */
+void spool_forked(struct spool *spool);
+
 /* Closes; NULL is tolerated. */
 void spool_close(struct spool *spool);
 
 /*
- * Appends one line and syncs it to the disk. A NULL value is written as null. Waits at most until
- * deadline for the lock, and for the disk. Returns NULL, or a constant word of why the line is not
- * there.
+ * Appends one line and syncs it to the disk. A NULL value is written as null. Waits for the lock
+ * until deadline, and for the disk as long as that takes: nothing can end a fdatasync(2). Returns
+ * NULL, or a constant word of why the line may not be there.
  */
 const char *spool_append(struct spool *spool, const char *const *names, const char *const *values,
     size_t count, struct deadline deadline);
@@ -46,8 +49,9 @@ bool spool_waiting(const struct spool *spool);
 
 /*
  * Offers lines in their order to take(), until it keeps one, `most` were taken or the deadline has
- * passed; returns how many were taken. Does nothing, at once, when another process is draining. A
- * line that is none, torn by a crash, is offered with values NULL and its text, and passed over.
+ * passed; returns how many were taken. Does nothing, at once, when another process or thread is
+ * draining. A line that is none, torn by a crash, is offered with values NULL and its text, and
+ * passed over. Lines can be appended meanwhile, also by take() itself.
  */
 size_t spool_drain(struct spool *spool, const char *const *names, size_t count, size_t most,
     struct deadline deadline,

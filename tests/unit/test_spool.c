@@ -1,7 +1,8 @@
 /*
- * test_spool.c: lines of the spool survive the way out and back, torn ends, a full file and a
- * second drainer.
+ * test_spool.c: lines of the spool survive the way out and back, torn ends, a full file, a file
+ * that was emptied, a second drainer, threads and a fork.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -199,6 +203,7 @@ static void test_torn_line(void **state)
 static void test_full(void **state)
 {
     struct spool *spool = open_spool(1);
+    struct stat status;
     int lines = 0;
     const char *fault = NULL;
 
@@ -208,6 +213,8 @@ static void test_full(void **state)
     assert_non_null(fault);
     assert_non_null(strstr(fault, "pgsasl_spool_max_kb"));
     assert_true(lines > 5);
+    assert_int_equal(stat(path, &status), 0);
+    assert_true(status.st_size <= 1024);
     drain(spool, -1);
     while (spool_waiting(spool))
         drain(spool, -1);
@@ -242,6 +249,187 @@ static void test_many_processes(void **state)
     spool_close(spool);
 }
 
+/* The newline is missing when nobody appends any more: the next process to start closes the line.
+ */
+static void test_torn_line_at_the_end(void **state)
+{
+    struct spool *spool = open_spool(64);
+    struct stat status;
+    struct seen seen;
+
+    (void)state;
+    append(spool, "one", "a");
+    append(spool, "two", "b");
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(truncate(path, status.st_size - 9), 0);
+    assert_int_equal(drain(spool, -1).count, 1);
+    assert_true(spool_waiting(spool));
+    spool_close(spool);
+    spool = open_spool(64);
+    seen = drain(spool, -1);
+    assert_int_equal(seen.count, 1);
+    assert_string_equal(seen.id[0], "torn");
+    assert_false(spool_waiting(spool));
+    spool_close(spool);
+}
+
+static void test_emptied_by_hand(void **state)
+{
+    struct spool *spool = open_spool(64);
+    struct seen seen;
+
+    (void)state;
+    append(spool, "one", "a");
+    assert_int_equal(truncate(path, 0), 0);
+    assert_false(spool_waiting(spool));
+    assert_null(append(spool, "two", "b"));
+    seen = drain(spool, -1);
+    assert_int_equal(seen.count, 1);
+    assert_string_equal(seen.id[0], "two");
+    spool_close(spool);
+}
+
+/* A line in it would be lost with the process: the log is the better place. */
+static void test_removed(void **state)
+{
+    struct spool *spool = open_spool(64);
+
+    (void)state;
+    append(spool, "one", "a");
+    assert_int_equal(unlink(path), 0);
+    assert_non_null(append(spool, "two", "b"));
+    assert_false(spool_waiting(spool));
+    spool_close(spool);
+    spool = open_spool(64);
+    assert_null(append(spool, "three", "c"));
+    assert_int_equal(drain(spool, -1).count, 1);
+    spool_close(spool);
+}
+
+/* A disk that takes half a line: the file ends as it did, and goes on when there is room. */
+static void test_disk_full(void **state)
+{
+    struct spool *spool = open_spool(64);
+    struct rlimit room;
+    struct rlimit none;
+    struct stat before;
+    struct stat after;
+
+    (void)state;
+    append(spool, "one", "a");
+    assert_int_equal(stat(path, &before), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &room), 0);
+    none = room;
+    none.rlim_cur = (rlim_t)before.st_size + 20;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    assert_non_null(append(spool, "two", "b"));
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &room), 0);
+    assert_int_equal(stat(path, &after), 0);
+    assert_int_equal(after.st_size, before.st_size);
+    assert_null(append(spool, "three", "c"));
+    assert_int_equal(drain(spool, -1).count, 2);
+    spool_close(spool);
+}
+
+/* What a taker finds possible while it has a line in its hands. */
+struct inside {
+    struct spool *spool;
+    const char *appended; /* by another thread; NULL: it worked */
+    size_t drained;       /* by another thread */
+    int child;            /* status of a forked child that appends */
+    int offers;
+};
+
+static void *use_from_a_thread(void *context)
+{
+    struct inside *inside = context;
+    struct seen seen = {.keep_at = -1};
+
+    inside->appended = append(inside->spool, "from inside", "t");
+    inside->drained = spool_drain(inside->spool, names, FIELDS, 8, deadline_in(1000), take, &seen);
+    return NULL;
+}
+
+static enum spool_taken take_slowly(void *context, const char *const *values, const char *line)
+{
+    struct inside *inside = context;
+    pthread_t thread;
+    pid_t child;
+
+    (void)values;
+    (void)line;
+    if (inside->offers++ > 0)
+        return SPOOL_TAKEN;
+    if (pthread_create(&thread, NULL, use_from_a_thread, inside) != 0)
+        fail_msg("no thread");
+    pthread_join(thread, NULL);
+    child = fork();
+    if (child == 0) {
+        spool_forked(inside->spool);
+        _exit(append(inside->spool, "from a child", "c") != NULL);
+    }
+    waitpid(child, &inside->child, 0);
+    return SPOOL_TAKEN;
+}
+
+/* However long a line takes, others append without waiting for it, and drain nothing twice. */
+static void test_draining_holds_up_nobody(void **state)
+{
+    struct inside inside = {.spool = open_spool(64), .appended = "not yet", .child = -1};
+
+    (void)state;
+    append(inside.spool, "one", "a");
+    assert_int_equal(
+        spool_drain(inside.spool, names, FIELDS, 8, deadline_in(5000), take_slowly, &inside), 3);
+    assert_null(inside.appended);
+    assert_int_equal(inside.drained, 0);
+    assert_int_equal(inside.child, 0);
+    assert_false(spool_waiting(inside.spool));
+    spool_close(inside.spool);
+}
+
+/* The octet that spool.c locks to write; held by a child until it is killed. */
+static pid_t hold_write_lock(void)
+{
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)1 << 40, .l_len = 1};
+    int ready[2];
+    char octet;
+    pid_t child;
+
+    assert_int_equal(pipe(ready), 0);
+    child = fork();
+    if (child == 0) {
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+
+        if (fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0 && write(ready[1], "x", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &octet, 1), 1);
+    close(ready[0]);
+    return child;
+}
+
+/* A process stopped with the lock in its hand costs the deadline and no more; killed, nothing. */
+static void test_lock_held_by_another(void **state)
+{
+    struct spool *spool = open_spool(64);
+    const char *const values[] = {"one", "a", NULL};
+    struct deadline patience = deadline_in(2000);
+    pid_t holder = hold_write_lock();
+
+    (void)state;
+    assert_non_null(spool_append(spool, names, values, FIELDS, deadline_in(100)));
+    assert_true(deadline_left_ms(patience) > 0);
+    kill(holder, SIGKILL);
+    waitpid(holder, NULL, 0);
+    assert_null(append(spool, "two", "b"));
+    spool_close(spool);
+}
+
 static void test_refused_files(void **state)
 {
     char error[256];
@@ -266,6 +454,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_torn_line, fresh_file, remove_file),
         cmocka_unit_test_setup_teardown(test_full, fresh_file, remove_file),
         cmocka_unit_test_setup_teardown(test_many_processes, fresh_file, remove_file),
+        cmocka_unit_test_setup_teardown(test_torn_line_at_the_end, fresh_file, remove_file),
+        cmocka_unit_test_setup_teardown(test_emptied_by_hand, fresh_file, remove_file),
+        cmocka_unit_test_setup_teardown(test_removed, fresh_file, remove_file),
+        cmocka_unit_test_setup_teardown(test_disk_full, fresh_file, remove_file),
+        cmocka_unit_test_setup_teardown(test_draining_holds_up_nobody, fresh_file, remove_file),
+        cmocka_unit_test_setup_teardown(test_lock_held_by_another, fresh_file, remove_file),
         cmocka_unit_test_setup_teardown(test_refused_files, fresh_file, remove_file),
     };
 
