@@ -72,5 +72,5 @@ int mech_answer(struct backend *backend, sasl_server_params_t *sparams,
         oparams->decode = NULL;
         oparams->param_version = 0;
     }
-    return saslcode_for(reason);
+    return saslcode_for(reason, sparams->appname);
 }

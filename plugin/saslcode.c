@@ -6,15 +6,24 @@
  */
 #include "saslcode.h"
 
+#include <stddef.h>
+#include <string.h>
+
 #include <sasl/sasl.h>
 
-int saslcode_for(enum reason reason)
+/* Exim takes SASL_BADPROT for a client that sent an initial response unasked, and answers 553. */
+static int code_of_malformed(const char *host)
+{
+    return host != NULL && strcmp(host, "exim") == 0 ? SASL_BADAUTH : SASL_BADPROT;
+}
+
+int saslcode_for(enum reason reason, const char *host)
 {
     switch (reason) {
     case REASON_ACCEPTED:
         return SASL_OK;
     case REASON_MALFORMED_RESPONSE:
-        return SASL_BADPROT;
+        return code_of_malformed(host);
     case REASON_IP_NOT_AUTHORIZED:
         return SASL_NOAUTHZ;
     case REASON_AUTHZID_MISMATCH:
@@ -44,5 +53,5 @@ int saslcode_for_auxprop(enum reason reason)
     if (reason == REASON_UNKNOWN_USER || reason == REASON_USERNAME_HAS_AT ||
         reason == REASON_USERNAME_WHITESPACE)
         return SASL_NOUSER;
-    return reason == REASON_IP_NOT_AUTHORIZED ? SASL_BADAUTH : saslcode_for(reason);
+    return reason == REASON_IP_NOT_AUTHORIZED ? SASL_BADAUTH : saslcode_for(reason, NULL);
 }

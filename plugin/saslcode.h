@@ -7,8 +7,9 @@
 #include "verdict.h"
 
 /* The code that a mechanism returns: SASL_OK, SASL_BADAUTH, SASL_NOAUTHZ, SASL_BADPROT or
- * SASL_UNAVAIL. */
-int saslcode_for(enum reason reason);
+ * SASL_UNAVAIL. host is the name that the program gave libsasl, "smtpd" or "exim"; NULL tolerated.
+ */
+int saslcode_for(enum reason reason, const char *host);
 
 /*
  * The code that the auxprop half returns. There the password is still to be checked, so an address
