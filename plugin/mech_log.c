@@ -2,12 +2,13 @@
  * mech_log.c: passes lines to the host's log callback.
  *
  * Lines written while no connection is served go to syslog, as libsasl does it, and once more to
- * the callback of the first connection. More such lines than fit are dropped from the second way,
- * never from the first.
+ * the callback of the first connection, where the host has set one: Exim sets none, and all goes to
+ * syslog. More such lines than fit are dropped from the second way, never from the first.
  */
 #include "mech_log.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -27,6 +28,18 @@ static int held_count;
 static void write_line(const sasl_utils_t *utils, sasl_conn_t *conn, const char *line)
 {
     utils->log(conn, SASL_LOG_ERR, "%s", line);
+}
+
+/* libsasl puts syslog in the place of a callback that the host did not set. */
+static bool has_log_of_its_own(const sasl_utils_t *utils)
+{
+    sasl_callback_ft of_host = NULL;
+    sasl_callback_ft of_libsasl = NULL;
+    void *context;
+
+    return utils->getcallback(utils->conn, SASL_CB_LOG, &of_host, &context) != SASL_OK ||
+           utils->getcallback(NULL, SASL_CB_LOG, &of_libsasl, &context) != SASL_OK ||
+           of_host != of_libsasl;
 }
 
 static void hold_line(const char *line)
@@ -65,6 +78,8 @@ void mech_log_serve(const sasl_utils_t *utils)
     if (utils == NULL || held_count == 0)
         return;
     pthread_mutex_lock(&held_mutex);
+    if (!has_log_of_its_own(utils))
+        held_count = 0;
     for (int i = 0; i < held_count; i++)
         write_line(utils, utils->conn, held[i]);
     held_count = 0;
