@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "owner.h"
 #include "spool_line.h"
 
 enum { LINE_MAX_OCTETS = 16384, HEADER_OCTETS = 64, LOCK_RETRY_MS = 5, OPEN_MS = 1000 };
@@ -141,10 +142,27 @@ static off_t make_ready(int fd)
     return write_at(fd, "\n", 1, end) ? end + 1 : -1;
 }
 
+/* Opens the file, which is made where it is missing; -1: errno. */
+static int open_or_make(const char *path)
+{
+    const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    int fd = open(path, flags);
+
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    fd = open(path, flags | O_CREAT | O_EXCL, 0600);
+    if (fd < 0)
+        return errno == EEXIST ? open(path, flags) : -1;
+    if (owner_as_directory(fd, path))
+        return fd;
+    close(fd);
+    return -1;
+}
+
 /* Opens the file and sees that it is one of ours; -1: *error_r says why not. */
 static int open_file(const char *path, char *error_r, size_t cap)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    int fd = open_or_make(path);
     struct stat status;
 
     if (fd < 0 || fstat(fd, &status) != 0) {

@@ -25,8 +25,9 @@ enum spool_taken {
 };
 
 /*
- * Opens or creates path (mode 0600) and keeps the descriptor, so that it works after a chroot and a
- * change of user. NULL: *error_r (size cap) says why.
+ * Opens or creates path (mode 0600; made by root it belongs to its directory's owner) and keeps the
+ * descriptor, so that it works after a chroot and a change of user. NULL: *error_r (size cap) says
+ * why.
  */
 struct spool *spool_open(const char *path, long max_kb, char *error_r, size_t cap);
 
