@@ -6,6 +6,8 @@ set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=contrib/packages.sh
 source "$top/contrib/packages.sh"
+# shellcheck source=contrib/packages-exim.sh
+source "$top/contrib/packages-exim.sh"
 
 # name: what it does
 steps=(
@@ -14,7 +16,7 @@ steps=(
     'clang: build with clang, unit tests'
     'sanitizers: build with ASan and UBSan, unit tests'
     'sql: the schema, by pgTAP'
-    'server: real PostgreSQL and Postfix; a small SASL host under valgrind'
+    'server: real PostgreSQL, Postfix and Exim; a small SASL host under valgrind'
     'server-sanitizers: the same, the module under ASan and UBSan'
     'distcheck: the tarball builds, tests, installs and uninstalls'
 )
@@ -186,7 +188,8 @@ server_tests() {
     fi
     (
         cd "$top"
-        export PGSASL_BUILD=$work/$1 PYTHONDONTWRITEBYTECODE=1
+        packages_exim || PGSASL_EXIM= # the tests say so
+        export PGSASL_EXIM PGSASL_BUILD=$work/$1 PYTHONDONTWRITEBYTECODE=1
         /usr/bin/python3 -m pytest -p no:cacheprovider --basetemp "$work/pytest-$1" -q -rs tests/server |
             tee "$work/server-$1.log"
     )

@@ -1,8 +1,8 @@
 /*
  * owner.h: whose a file is that root has made.
  *
- * Exim starts libsasl as root in its daemon, and again as its own user in each AUTH. A file that the
- * first start makes has to be of use to the second.
+ * Exim starts libsasl as root in its daemon, and again as its own user in each AUTH. A file that
+ * the first start makes has to be of use to the second.
  */
 #ifndef PGSASL_OWNER_H
 #define PGSASL_OWNER_H

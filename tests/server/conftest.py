@@ -14,6 +14,7 @@ import pytest
 from harness.audit import Audit, Desk
 from harness.clients import Smtp
 from harness.cluster import PLUGIN_LOGIN, Cluster, Session, literal
+from harness.exim import Exim, find_exim
 from harness.postfix import STOCK_PLUGINS, LogMark, Postfix, built_library, plugin_dir, sanitizer_of, sasl_conf
 from harness.processes import free_port
 
@@ -116,12 +117,38 @@ def services(cluster, config):
     }
 
 
-@pytest.fixture(scope="session", name="postfix")
-def fixture_postfix(workdir, cluster, db, library):
-    """The Postfix, our module beside the stock ones."""
+@pytest.fixture(scope="session", name="own_tables")
+def fixture_own_tables(db):
+    """The tables that are not of our schema."""
     db.sql(OWN_TABLES)
-    ours = plugin_dir(workdir / "sasl2", {"libpgsasl.so": library})
-    postfix = Postfix.create(workdir / "postfix", [STOCK_PLUGINS, ours], cluster.conninfo(), sanitizer_of(library))
+
+
+@pytest.fixture(scope="session", name="plugins")
+def fixture_plugins(workdir, library):
+    """Where libsasl looks: our module beside the stock ones, which come first."""
+    return [STOCK_PLUGINS, plugin_dir(workdir / "sasl2", {"libpgsasl.so": library})]
+
+
+@pytest.fixture(scope="session", name="exim")
+def fixture_exim(workdir, cluster, own_tables, plugins, library):
+    """The Exim."""
+    del own_tables
+    program = find_exim()
+    if program is None:
+        missing("Exim with the driver cyrus_sasl is not there: see contrib/packages-exim.sh")
+    exim = Exim(workdir / "exim", program, plugins, cluster.conninfo(), sanitizer_of(library))
+    try:
+        exim.start()
+        yield exim
+    finally:
+        exim.stop()
+
+
+@pytest.fixture(scope="session", name="postfix")
+def fixture_postfix(workdir, cluster, own_tables, plugins, library):
+    """The Postfix."""
+    del own_tables
+    postfix = Postfix.create(workdir / "postfix", plugins, cluster.conninfo(), sanitizer_of(library))
     for name, options in services(cluster, postfix.config).items():
         postfix.add_service(name, sasl_conf(options))
     # Another program on the same machine: its configuration knows nothing of us.
@@ -135,15 +162,12 @@ def fixture_postfix(workdir, cluster, db, library):
 
 @pytest.fixture(autouse=True)
 def no_sanitizer_report(request):
-    """Fails a test during which the module drew a report of ASan or UBSan, or took smtpd down with a signal."""
-    if "postfix" not in request.fixturenames:
-        yield
-        return
-    postfix = request.getfixturevalue("postfix")
-    log = LogMark(postfix)
+    """Fails a test during which the module drew a report of ASan or UBSan, or took a server down with a signal."""
+    logs = [LogMark(request.getfixturevalue(name)) for name in ("postfix", "exim") if name in request.fixturenames]
     yield
-    assert postfix.sanitizer_reports() == []
-    assert log.lines(r"killed by signal|panic:|fatal:") == []
+    for log in logs:
+        assert log.server.sanitizer_reports() == []
+        assert log.lines(r"killed by signal|panic:|fatal:|SIGSEGV|signal \d+") == []
 
 
 @pytest.fixture(name="service")

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from .cluster import literal
 from .postfix import LogMark
 
-# Where a line of ours begins. Anchored: Postfix's own line about a failure quotes the client's user name.
-OURS = r"^\w+ +\d+ [\d:]+ \S+ postfix\S*/smtpd\[\d+\]: warning: SASL authentication (problem|failure): pgsasl: "
-
-# DESIGN's line.
-LINE = re.compile(OURS + r'rejected reason=(?P<reason>\w+) username="(?P<username>(?:[^"\\]|\\.)*)" '
-                  r"client=(?P<client>\S*) mechanism=(?P<mechanism>\S+) attempt=(?P<attempt>[0-9a-f-]{36})")
+# DESIGN's line, after what the mail server puts before it.
+LINE = (r'rejected reason=(?P<reason>\w+) username="(?P<username>(?:[^"\\]|\\.)*)" '
+        r"client=(?P<client>\S*) mechanism=(?P<mechanism>\S+) attempt=(?P<attempt>[0-9a-f-]{36})")
 
 
 @dataclass(frozen=True)
@@ -74,15 +71,16 @@ class Outcome:
         return self.rows[0]
 
     def lines(self):
-        """Our lines of the log, complete: Postfix's own line about the failure comes after them."""
-        self.log.wait_for(r"SASL \S+ authentication failed")
-        return self.log.lines(OURS)
+        """Our lines of the log, complete: the server's own line about the failure comes after them."""
+        self.log.wait_for(self.log.server.AFTER)
+        return self.log.lines(self.log.server.OURS)
 
     def line(self):
         """The one line that there has to be, as a match of LINE."""
-        lines = [line for line in self.lines() if re.search(OURS + "rejected ", line)]
+        ours = self.log.server.OURS
+        lines = [line for line in self.lines() if re.search(ours + "rejected ", line)]
         assert len(lines) == 1, lines
-        found = LINE.search(lines[0])
+        found = re.search(ours + LINE, lines[0])
         assert found, f"not as promised: {lines[0]}"
         return found
 
@@ -90,11 +88,11 @@ class Outcome:
 class Desk:
     """Runs an attempt and gathers what the client, the audit table and the log say of it."""
 
-    def __init__(self, postfix, audit):
-        self.postfix, self.audit = postfix, audit
+    def __init__(self, server, audit):
+        self.server, self.audit = server, audit
 
     def attempt(self, act, *arguments, **options):
         """Calls act and reads the audit table at once: the row has to be there when the client hears the answer."""
-        log, moment = LogMark(self.postfix), self.audit.now()
+        log, moment = LogMark(self.server), self.audit.now()
         reply = act(*arguments, **options)
         return Outcome(reply, self.audit.since(moment), log)

@@ -169,7 +169,7 @@ def _login(transcript, mark):
     answers = [reply for reply in replies if reply.code in (235, 435, 454, 501, 535)]
     if not answers:
         raise AssertionError(f"no answer to AUTH in:\n{transcript}")
-    queued = [reply for reply in replies if reply.code == 250 and "queued as" in reply.text]
+    queued = [reply for reply in replies if reply.code == 250 and re.search("queued as|OK id=", reply.text)]
     return Login(answers[0], queued[0] if queued else None, transcript)
 
 

@@ -84,6 +84,11 @@ class Service:
 class Postfix:
     """One instance in a directory of its own. create() makes it; at() finds one made before."""
 
+    # Where a line of ours begins. Anchored: Postfix's own line about a failure quotes the client's user name.
+    OURS = r"^\w+ +\d+ [\d:]+ \S+ postfix\S*/smtpd\[\d+\]: warning: SASL authentication (problem|failure): pgsasl: "
+    # What Postfix says by itself of an AUTH that failed, after all that we had to say.
+    AFTER = r"SASL \S+ authentication failed"
+
     def __init__(self, base):
         self.base = Path(base)
         self.config = self.base / "config"
@@ -233,18 +238,18 @@ class Postfix:
 class LogMark:
     """The mail log from now on."""
 
-    def __init__(self, postfix):
-        self.postfix = postfix
-        self.start = len(postfix.log_text())
+    def __init__(self, server):
+        self.server = server
+        self.start = len(server.log_text())
 
     def lines(self, pattern):
         """The lines since the mark in which pattern is found."""
-        return [line for line in self.postfix.log_text()[self.start:].splitlines() if re.search(pattern, line)]
+        return [line for line in self.server.log_text()[self.start:].splitlines() if re.search(pattern, line)]
 
     def wait_for(self, pattern, count=1):
         """Waits for count such lines and returns them."""
         return wait_for(lambda: len(found := self.lines(pattern)) >= count and found,
-                        f"{count} log line(s) with {pattern!r}\n{self.postfix.log_text()[self.start:]}")
+                        f"{count} log line(s) with {pattern!r}\n{self.server.log_text()[self.start:]}")
 
 
 STOCK_PLUGINS = max(Path("/usr/lib").glob("*-linux-gnu*/sasl2"), default=Path("/usr/lib/sasl2"))
