@@ -3,8 +3,8 @@
 --   psql -d mail -f upgrade-1-to-2.sql
 --
 -- It is one transaction, which ends in that of pgsasl.sql beside it. Logins go on while it builds indexes on
--- auth_failures; failures meanwhile wait, past pgsasl_timeout_ms in the spool. Then let mail servers connect anew
--- ("postfix reload"): a statement that they have prepared on version 1 does not know the new columns of find_user().
+-- auth_failures; failures meanwhile wait, past pgsasl_timeout_ms in the spool. Mail servers need not be told: where a
+-- statement that the plugin has prepared no longer fits, it connects anew.
 
 \set ON_ERROR_STOP on
 

@@ -124,6 +124,50 @@ test_upgrade() {
     echo 'ok: version 1 with data in it is brought to version 2'
 }
 
+# Every SQL block of the guides runs: those of sql.md by the schema's owner, those of rotation.md by an operator.
+test_documents() {
+    sql postgres postgres -c 'CREATE DATABASE examples TEMPLATE pgsasl OWNER mail_owner' \
+        -c 'CREATE DATABASE rotation TEMPLATE pgsasl OWNER mail_owner' \
+        -c 'CREATE ROLE an_operator LOGIN IN ROLE pgsasl_operator'
+    PGUSER=mail_owner PGDATABASE=examples "$here/documented.sh" "$top/docs/sql.md"
+    PGUSER=mail_owner PGDATABASE=examples "$here/run_examples.sh" "$top/docs/sql.md"
+    sql mail_owner rotation -o /dev/null -c "SELECT pgsasl.add_account('shop')" \
+        -c "SELECT pgsasl.add_user(name, 'a long password', 1, note => 'rotate 2026-02')
+            FROM unnest(ARRAY['shop', 'printer', 'leaked']) AS name"
+    PGUSER=an_operator PGDATABASE=rotation "$here/run_examples.sh" "$top/docs/rotation.md"
+    test_panel
+}
+
+# panel ACCOUNT QUERY: its answer to the panel of sql.md in a request for that account.
+panel() {
+    PGOPTIONS="-c panel.account_id=$1" sql panel examples -Atc "$2"
+}
+
+# The panel of sql.md, which has just been set up: it sees and touches one account.
+test_panel() {
+    sql mail_owner examples -o /dev/null -c "SELECT pgsasl.add_user('theirs', 'a long password', 2)" \
+        -c "SELECT pgsasl.set_password('theirs', 'another password', '1 day')" \
+        -c "SELECT pgsasl.record_failure(gen_random_uuid(), now(), name, NULL, 'wrong_password', NULL, 'PLAIN', NULL, NULL,
+            NULL, NULL, NULL, NULL) FROM unnest(ARRAY['theirs', 'nobody']) AS name"
+    local query
+    for query in 'SELECT string_agg(username, NULL) FROM pgsasl.smtp_users' \
+        'SELECT string_agg(DISTINCT username, NULL) FROM pgsasl.auth_failures' \
+        'SELECT string_agg(DISTINCT username, NULL) FROM pgsasl.retired_passwords JOIN pgsasl.smtp_users USING (user_id)' \
+        'WITH u AS (UPDATE pgsasl.smtp_users SET enabled = true RETURNING username)
+         SELECT string_agg(username, NULL) FROM u'; do
+        [[ $(panel 1 "$query") == app1 ]] || fail "the panel of account 1, asked '$query': $(panel 1 "$query")"
+        [[ $(panel 2 "$query") == theirs ]] || fail "the panel of account 2, asked '$query': $(panel 2 "$query")"
+        [[ -z $(panel '' "$query") ]] || fail "the panel of no account, asked '$query': $(panel '' "$query")"
+    done
+    for query in "SELECT pgsasl.rotate_password('theirs')" "SELECT pgsasl.end_rotation('theirs')" \
+        'SELECT password_hash FROM pgsasl.smtp_users' "SELECT * FROM pgsasl.user_status('theirs')" \
+        'UPDATE pgsasl.smtp_users SET account_id = 2'; do
+        ! panel 1 "$query" >/dev/null 2>&1 || fail "the panel of account 1 may: $query"
+    done
+    panel 1 "SELECT pgsasl.rotate_password('app1'), pgsasl.end_rotation('app1')" >/dev/null
+    echo 'ok: the panel of sql.md keeps to one account'
+}
+
 # fresh_copy DATABASE: a copy of the loaded schema, with pgTAP in it.
 fresh_copy() {
     sql postgres postgres -c "CREATE DATABASE $1 TEMPLATE pgsasl OWNER mail_owner"
@@ -159,7 +203,4 @@ test_upgrade
 test_dump_and_restore
 sql postgres postgres -c 'CREATE DATABASE flood TEMPLATE pgsasl OWNER mail_owner'
 PGUSER=mail_owner PGDATABASE=flood "$here/flood.sh"
-if [[ -e $top/docs/sql.md ]]; then
-    sql postgres postgres -c 'CREATE DATABASE examples TEMPLATE pgsasl OWNER mail_owner'
-    PGUSER=mail_owner PGDATABASE=examples "$here/run_examples.sh" "$top/docs/sql.md"
-fi
+test_documents
