@@ -130,7 +130,7 @@ test_documents() {
         -c 'CREATE DATABASE rotation TEMPLATE pgsasl OWNER mail_owner' \
         -c 'CREATE ROLE an_operator LOGIN IN ROLE pgsasl_operator'
     PGUSER=mail_owner PGDATABASE=examples "$here/documented.sh" "$top/docs/sql.md"
-    PGUSER=mail_owner PGDATABASE=examples "$here/run_examples.sh" "$top/docs/sql.md"
+    PGUSER=mail_owner PGDATABASE=examples "$here/run_examples.sh" "$top/docs/sql.md" "$top/docs/troubleshooting.md"
     sql mail_owner rotation -o /dev/null -c "SELECT pgsasl.add_account('shop')" \
         -c "SELECT pgsasl.add_user(name, 'a long password', 1, note => 'rotate 2026-02')
             FROM unnest(ARRAY['shop', 'printer', 'leaked']) AS name"
