@@ -60,6 +60,12 @@ def table(results):
     return rows
 
 
+def clients(results):
+    """What the load itself cost: where that is much, the figures are its own."""
+    costs = [figures.cpu_ms("load") for figures in results.values()]
+    return f"The clients used {number(min(costs), 2)} to {number(max(costs), 2)} ms of CPU per AUTH."
+
+
 def text_table(rows):
     """Rows for a terminal."""
     rows = [list(HEADER), *rows]

@@ -68,8 +68,8 @@ def add_users(cluster, prefix, first, end):
     """Users prefix0000000 and on, from first to before end, for all sides."""
     names = f"{literal(prefix)} || lpad(n::text, 7, '0') FROM generate_series({first}, {end - 1}) n"
     with Session(cluster) as session:
-        session.sql(f"""INSERT INTO pgsasl.smtp_users (username, account_id, password_hash)
-                        SELECT a.name, 1, {literal(HASHES[prefix])} FROM (SELECT {names}) a(name)""")
+        session.sql(f"""INSERT INTO pgsasl.smtp_users (username, account_id, password_hash, last_login_at)
+                        SELECT a.name, 1, {literal(HASHES[prefix])}, now() FROM (SELECT {names}) a(name)""")
         session.sql(f"INSERT INTO bench_plain SELECT a.name, {literal(PASSWORD)} FROM (SELECT {names}) a(name)")
 
 
