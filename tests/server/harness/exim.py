@@ -85,7 +85,8 @@ class Exim:
                             "SASL_CONF_PATH": str(self.sasl)}
         if preload:
             report = f"log_path={self.base}/sanitizer/report"
-            self.environment |= {"LD_PRELOAD": preload, "ASAN_OPTIONS": f"detect_leaks=0:{report}",
+            # Exim 4.96 measures a buffer of its own past its end while it greets a client.
+            self.environment |= {"LD_PRELOAD": preload, "ASAN_OPTIONS": f"detect_leaks=0:intercept_strlen=0:{report}",
                                  "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:{report}"}
         self.services = {"submission": Service("submission", free_port(), "starttls"),
                          "submissions": Service("submissions", free_port(), "wrapped"),
