@@ -3,7 +3,10 @@ restart afterwards."""
 
 import contextlib
 import json
+import re
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from answers import ACCEPTED, LATER, REJECTED
@@ -11,7 +14,8 @@ from conftest import PASSWORD, cheap_hash
 from harness import faults
 from harness.clients import Smtp, plain
 from harness.cluster import PLUGIN_LOGIN, Cluster, literal
-from harness.postfix import sasl_conf
+from harness.postfix import LogMark, sasl_conf
+from harness.processes import wait_for
 
 TIMEOUT_MS = 800
 SLACK_S = 1.2  # a busy machine, and the hash
@@ -50,15 +54,16 @@ class Patient:
         return self.cluster.conninfo(**{
             "direct": {}, "relay": {"port": self.relay.port},
             "far": {"host": self.network.ADDRESS, "port": self.far_relay.port},
-            "nameless": {"host": "no-such-host.invalid"}}[route])
+            "writer": {"target_session_attrs": "read-write"}, "named": {"host": HOST_NAME}}[route])
 
-    def service(self, route):
+    def service(self, route, name=None, processes=1, **options):
         """A service of one smtpd process, so that each connection meets the same one."""
-        name = f"patient-{route}"
+        name = f"patient-{name or route}"
         if name not in self.postfix.services:
             self.postfix.add_service(name, sasl_conf({
                 "pgsasl_conninfo_file": None, "pgsasl_conninfo": self.conninfo(route), "pgsasl_timeout_ms": TIMEOUT_MS,
-                "pgsasl_spool_file": self.spool}), processes=1, syslog_name=f"postfix/{name}")
+                "pgsasl_spool_file": self.spool} | options), processes=processes, syslog_name=f"postfix/{name}",
+                smtpd_peername_lookup="no")
         return self.postfix.services[name]
 
     def user(self):
@@ -89,7 +94,14 @@ def fixture_patient(workdir, postfix):
     patient.close()
 
 
-RENAME = "ALTER FUNCTION pgsasl.find_user(text, inet) RENAME TO {}", "ALTER FUNCTION pgsasl.{}(text, inet) RENAME TO find_user"
+HOST_NAME = "database.pgsasl.test"  # which nobody knows
+
+
+def read_only(patient):
+    """As a standby is."""
+    return faults.changed(patient.cluster, f"ALTER ROLE {PLUGIN_LOGIN} SET default_transaction_read_only = on",
+                          f"ALTER ROLE {PLUGIN_LOGIN} RESET default_transaction_read_only")
+
 
 # Name: the way to the database, and the fault. In all of these nothing is known of the user.
 BLIND = {
@@ -108,6 +120,7 @@ BLIND = {
     "no such function": ("direct", lambda patient: faults.changed(
         patient.cluster, "ALTER FUNCTION pgsasl.find_user(text, inet) RENAME TO lost_user",
         "ALTER FUNCTION pgsasl.lost_user(text, inet) RENAME TO find_user")),
+    "read-only server where a writable one is asked for": ("writer", read_only),
     "no privilege to look up": ("direct", lambda patient: faults.changed(
         patient.cluster, f"REVOKE EXECUTE ON FUNCTION pgsasl.find_user(text, inet) FROM {PLUGIN_LOGIN}",
         f"GRANT EXECUTE ON FUNCTION pgsasl.find_user(text, inet) TO {PLUGIN_LOGIN}")),
@@ -123,9 +136,7 @@ DEAF = {
         patient.cluster, f"REVOKE EXECUTE ON FUNCTION {RECORD} FROM {PLUGIN_LOGIN}",
         f"GRANT EXECUTE ON FUNCTION {RECORD} TO {PLUGIN_LOGIN}"),
     "disk full": lambda patient: patient.disk.full(),
-    "read-only server": lambda patient: faults.changed(
-        patient.cluster, f"ALTER ROLE {PLUGIN_LOGIN} SET default_transaction_read_only = on",
-        f"ALTER ROLE {PLUGIN_LOGIN} RESET default_transaction_read_only"),
+    "read-only server": read_only,
 }
 
 
@@ -155,36 +166,66 @@ def settled(patient, name):
     pytest.fail(f"still in the spool: {patient.waiting()}")
 
 
-@pytest.mark.parametrize("when", ["before", "in the middle"])
+MECHANISMS = {"before": ("PLAIN", "LOGIN"), "in the middle": ("LOGIN", "PLAIN")}
+
+
+@pytest.mark.parametrize("when", MECHANISMS)
 @pytest.mark.parametrize("fault", BLIND)
 def test_nothing_known(patient, fault, when):
     """454 for everybody, in time, with a row each; afterwards the first attempt of the same smtpd is accepted."""
     route, befall = BLIND[fault]
     name = patient.user()
-    mechanism = "PLAIN" if when == "before" else "LOGIN"
+    one, other = MECHANISMS[when]
     with Smtp(patient.service(route)) as smtp:
         if when == "in the middle":
-            assert answer(smtp, mechanism, name, "wrong") == REJECTED
+            assert answer(smtp, one, name, "wrong") == REJECTED
         with befall(patient):
-            assert answer(smtp, mechanism, name, PASSWORD) == LATER
-            assert answer(smtp, mechanism, name, "wrong") == LATER
-        assert answer(smtp, mechanism, name, PASSWORD) == ACCEPTED
+            assert answer(smtp, one, name, PASSWORD) == LATER
+            assert answer(smtp, other, name, "wrong") == LATER
+        assert answer(smtp, one, name, PASSWORD) == ACCEPTED
     settled(patient, name)
     before = ["wrong_password"] if when == "in the middle" else []
     assert patient.reasons(name) == before + ["backend_unavailable"] * 2
 
 
-def test_name_that_does_not_resolve(patient):
-    """A host name that nobody knows."""
+@contextlib.contextmanager
+def silent_name_server(patient):
+    """The name server is behind the port that drops packets. Where smtpd is, the root of all files is its chroot."""
+    with patient.network.dropping(), faults.files(patient.postfix.base / "queue/etc", {
+            "resolv.conf": f"nameserver {patient.network.ADDRESS}\noptions timeout:1 attempts:1\n"}):
+        yield
+
+
+# What a name server does, and how often its host stays unknown afterwards at most.
+NAME_SERVERS = {
+    "knows no such name": (lambda patient: contextlib.nullcontext(), 0),
+    "never answers": (silent_name_server, 10),
+}
+
+
+@pytest.mark.parametrize("name_server", NAME_SERVERS)
+def test_name_that_does_not_resolve(patient, name_server):
+    """454 while nobody knows the host's name; once it is known, the same smtpd finds the way.
+
+    At once, or when the C library has given up on the question that it asked before.
+    """
     name = patient.user()
-    with Smtp(patient.service("nameless")) as smtp:
-        for mechanism in ("PLAIN", "LOGIN"):
-            assert answer(smtp, mechanism, name, PASSWORD) == LATER
+    befall, most = NAME_SERVERS[name_server]
+    service = patient.service("named", name=f"named-{len(name_server)}")
+    with Smtp(service) as smtp:
+        with befall(patient):
+            for mechanism, password in (("PLAIN", PASSWORD), ("LOGIN", PASSWORD), ("PLAIN", "wrong")):
+                assert answer(smtp, mechanism, name, password) == LATER
+        with faults.files(patient.postfix.base / "queue/etc", {"hosts": f"127.0.0.1 {HOST_NAME}\n"}):
+            again = 0
+            while (reply := answer(smtp, "PLAIN", name, PASSWORD)) == LATER and again < most:
+                again += 1
+            assert reply == ACCEPTED
     settled(patient, name)
-    assert patient.reasons(name) == ["backend_unavailable"] * 2
+    assert patient.reasons(name) == ["backend_unavailable"] * (3 + again)
 
 
-@pytest.mark.parametrize("when", ["before", "in the middle"])
+@pytest.mark.parametrize("when", MECHANISMS)
 @pytest.mark.parametrize("fault", DEAF)
 def test_audit_changes_no_verdict(patient, fault, when):
     """Right is right and wrong is wrong, in time; each wrong one has its row in the end."""
@@ -199,3 +240,77 @@ def test_audit_changes_no_verdict(patient, fault, when):
             assert answer(smtp, "LOGIN", name, PASSWORD) == ACCEPTED
     settled(patient, name)
     assert patient.reasons(name) == ["wrong_password"] * (3 if when == "in the middle" else 2)
+
+
+@pytest.mark.parametrize("table", ["smtp_users", "auth_failures"])
+def test_nothing_stays_behind(patient, table):
+    """A query that was given up is ended on the server, too: behind a lock no backends of ours gather."""
+    name = patient.user()
+    with Smtp(patient.service("direct")) as smtp:
+        assert answer(smtp, "PLAIN", name, "wrong") == REJECTED
+        with faults.locked(patient.cluster, table):
+            for _ in range(2):
+                assert answer(smtp, "PLAIN", name, "wrong").code in (454, 535)
+            wait_for(lambda: patient.cluster.admin("SELECT count(*) FROM pg_locks WHERE NOT granted") == "0",
+                     "the queries to end while the lock is still held", timeout=0.4)
+    settled(patient, name)
+    assert len(patient.reasons(name)) == 3
+
+
+def test_committed_after_all(patient):
+    """The row was committed, and its answer lost on the way: it is spooled, moved on, and counts once."""
+    name = patient.user()
+    with Smtp(patient.service("relay")) as smtp:
+        with patient.relay.mute("pgsasl_audit"):
+            assert answer(smtp, "PLAIN", name, "wrong") == REJECTED
+            assert [json.loads(line)["username"] for line in patient.waiting()] == [name]
+        assert patient.reasons(name) == ["wrong_password"]
+    settled(patient, name)
+    assert patient.reasons(name) == ["wrong_password"]
+
+
+def test_many_processes_at_once(patient):
+    """Eight smtpd processes fill the spool at once and empty it at once: each attempt has one row."""
+    name = patient.user()
+    service = patient.service("direct", name="many", processes="-")
+
+    begin = threading.Barrier(8)
+
+    def attempts(password, number):
+        with Smtp(service) as smtp:
+            begin.wait()
+            return {answer(smtp, "PLAIN", name, password) for _ in range(number)}
+
+    with ThreadPoolExecutor(8) as pool:
+        with faults.stopped(patient.cluster):
+            assert set.union(*pool.map(attempts, ["wrong"] * 8, [8] * 8)) == {LATER}
+        assert set.union(*pool.map(attempts, [PASSWORD] * 8, [1] * 8)) == {ACCEPTED}
+    settled(patient, name)
+    assert patient.reasons(name) == ["backend_unavailable"] * 64
+
+
+# How a spool comes to take no more lines: where it lies, its size before, its limit, and what holds meanwhile.
+NO_ROOM = {
+    "full": ("full.spool", 64 * 1024, lambda patient: contextlib.nullcontext(), "is full (pgsasl_spool_max_kb)"),
+    "its disk full": ("small-disk/full.spool", 4096, lambda patient: patient.disk.full(), "cannot be written"),
+}
+
+
+@pytest.mark.parametrize("case", NO_ROOM)
+def test_no_room_in_the_spool(patient, case):
+    """Neither database nor spool takes the row: the answer is the same, and the line of the log has all of it."""
+    path, size, befall, why = NO_ROOM[case]
+    spool = patient.workdir / path
+    spool.touch(mode=0o600)
+    spool.write_bytes(b"." * (size - 1) + b"\n")
+    name = "a rather long name, " + "\u00e9" * 100
+    service = patient.service("direct", name=path.replace("/", "-"), pgsasl_spool_file=spool, pgsasl_spool_max_kb=64)
+    log = LogMark(patient.postfix)
+    with Smtp(service) as smtp, befall(patient), faults.stopped(patient.cluster):
+        assert answer(smtp, "PLAIN", name, PASSWORD) == LATER
+    (line,) = log.wait_for("audit=lost")
+    shown = "".join(chr(octet) if octet < 128 else f"\\x{octet:02x}" for octet in name.encode())
+    for field in (f'username="{shown}"', "reason=backend_unavailable", "checks={backend_unavailable}", "client=127.0.0.1",
+                  "mechanism=PLAIN", "server=127.0.0.1", "service=smtp", "host=mail.example.test", f'spool="{why}'):
+        assert field in line, line
+    assert re.search(r'attempt=[0-9a-f-]{36} detail=".+" audit=lost occurred_at="[-0-9 :.]+\+00" .* port=\d+ ', line)

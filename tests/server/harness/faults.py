@@ -108,8 +108,8 @@ class SmallDisk:
             filler.unlink()
 
     def close(self):
-        """Takes it away; the cluster has to be stopped."""
-        run("umount", self.path)
+        """Takes it away; the cluster has to be stopped, while a smtpd may still hold a spool on it."""
+        run("umount", "--lazy", self.path)
 
 
 class Relay:
@@ -126,25 +126,45 @@ class Relay:
     def _answer(self):
         assert self.process.stdout.readline() == "done\n", "the relay ended"
 
-    def _tell(self, word):
-        self.process.stdin.write(f"{word}\n")
+    def _tell(self, command):
+        self.process.stdin.write(f"{command}\n")
         self.process.stdin.flush()
         self._answer()
 
     @contextlib.contextmanager
-    def silent(self):
-        """It accepts, and passes nothing on."""
-        self._tell("silent")
+    def _under(self, command):
+        self._tell(command)
         try:
             yield
         finally:
             self._tell("forward")
+
+    def silent(self):
+        """It accepts, and passes nothing on."""
+        return self._under("silent")
+
+    def mute(self, word):
+        """What the server says is swallowed once the client has said word: it is done, and nobody knows."""
+        return self._under(f"mute {word}")
 
     def close(self):
         """Ends it and all its connections."""
         self.process.stdin.close()
         self.process.wait(timeout=10)
         self.process.stdout.close()
+
+
+@contextlib.contextmanager
+def files(directory, contents):
+    """The files of the dict are in directory, which had none of these names."""
+    directory.mkdir(exist_ok=True)
+    for name, text in contents.items():
+        (directory / name).write_text(text, encoding="ascii")
+    try:
+        yield
+    finally:
+        for name in contents:
+            (directory / name).unlink()
 
 
 class Network:
