@@ -24,6 +24,15 @@ static pthread_mutex_t held_mutex = PTHREAD_MUTEX_INITIALIZER;
 static char held[HELD_LINES][HELD_OCTETS];
 static int held_count;
 
+/*
+ * Neither of those who take the mutex waits for it: a fork may have left it taken in a child for
+ * good. It is only ever about the second way of a line.
+ */
+static bool begin_holding(void)
+{
+    return pthread_mutex_trylock(&held_mutex) == 0;
+}
+
 /* libsasl drops levels above its log_level, which is SASL_LOG_ERR unless configured. */
 static void write_line(const sasl_utils_t *utils, sasl_conn_t *conn, const char *line)
 {
@@ -44,7 +53,8 @@ static bool has_log_of_its_own(const sasl_utils_t *utils)
 
 static void hold_line(const char *line)
 {
-    pthread_mutex_lock(&held_mutex);
+    if (!begin_holding())
+        return;
     if (held_count < HELD_LINES)
         snprintf(held[held_count++], HELD_OCTETS, "%s", line);
     pthread_mutex_unlock(&held_mutex);
@@ -75,10 +85,9 @@ struct log_sink mech_log_sink(const sasl_utils_t *utils)
 void mech_log_serve(const sasl_utils_t *utils)
 {
     serving = utils;
-    if (utils == NULL || held_count == 0)
+    if (utils == NULL || !begin_holding())
         return;
-    pthread_mutex_lock(&held_mutex);
-    if (!has_log_of_its_own(utils))
+    if (held_count > 0 && !has_log_of_its_own(utils))
         held_count = 0;
     for (int i = 0; i < held_count; i++)
         write_line(utils, utils->conn, held[i]);
