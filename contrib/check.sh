@@ -18,6 +18,7 @@ steps=(
     'sql: the schema, by pgTAP'
     'server: real PostgreSQL, Postfix and Exim; a small SASL host under valgrind'
     'server-sanitizers: the same, the module under ASan and UBSan'
+    'threads: the small SASL hosts under TSan'
     'distcheck: the tarball builds, tests, installs and uninstalls'
 )
 
@@ -180,8 +181,9 @@ step_sql() {
     bash "$top/tests/sql/run.sh"
 }
 
-# server_tests BUILD: the tests find the module by PGSASL_BUILD.
+# server_tests BUILD [PYTEST-ARGUMENT...]: the tests find the module by PGSASL_BUILD.
 server_tests() {
+    local build=$1 tests=("${@:2}")
     if ! compgen -G "$top/tests/server/test_*.py" >/dev/null; then
         skip 'there are no tests in tests/server'
         return
@@ -189,11 +191,11 @@ server_tests() {
     (
         cd "$top"
         packages_exim || PGSASL_EXIM= # the tests say so
-        export PGSASL_EXIM PGSASL_BUILD=$work/$1 PYTHONDONTWRITEBYTECODE=1
-        /usr/bin/python3 -m pytest -p no:cacheprovider --basetemp "$work/pytest-$1" -q -rs tests/server |
-            tee "$work/server-$1.log"
+        export PGSASL_EXIM PGSASL_BUILD=$work/$build PYTHONDONTWRITEBYTECODE=1
+        /usr/bin/python3 -m pytest -p no:cacheprovider --basetemp "$work/pytest-$build" -q -rs \
+            "${tests[@]-tests/server}" | tee "$work/server-$build.log"
     )
-    if [[ ${CI-} == true ]] && grep -q '^SKIPPED' "$work/server-$1.log"; then
+    if [[ ${CI-} == true ]] && grep -q '^SKIPPED' "$work/server-$build.log"; then
         echo 'in CI a skipped test is a failed one' >&2
         return 1
     fi
@@ -207,6 +209,11 @@ step_server() {
 step_server-sanitizers() {
     build_sanitizers
     server_tests sanitizers
+}
+
+step_threads() {
+    build threads CC=gcc CFLAGS='-O1 -g' --enable-sanitizers=thread
+    server_tests threads tests/server/test_host.py -k '(test_guest and not lives) or test_fork'
 }
 
 # skip WHY: ends a step that has nothing to run; in CI that is a failure.

@@ -21,7 +21,7 @@
 
 #include "host.h"
 
-enum { THREADS = 8, CHILDREN = 12, WARM_UP = 20 };
+enum { THREADS = 8, CHILDREN = 12, WARM_UP = 5 };
 
 struct guest {
     const char *config;

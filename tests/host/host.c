@@ -3,8 +3,24 @@
  */
 #include "host.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+#if defined(__SANITIZE_THREAD__)
+/* TSan of gcc 12 sees no lock in this call; it does in the one that goes by the other clock. */
+__attribute__((visibility("default"))) int pthread_mutex_clocklock(
+    pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
+{
+    struct timespec here, there;
+
+    clock_gettime(clock, &here);
+    clock_gettime(CLOCK_REALTIME, &there);
+    there.tv_sec += until->tv_sec - here.tv_sec + 1;
+    return pthread_mutex_timedlock(mutex, &there);
+}
+#endif
 
 static int on_log(void *context, int level, const char *message)
 {

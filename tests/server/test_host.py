@@ -1,35 +1,53 @@
-"""The module in a program of our own: no leak over a thousand logins, none over failing and abandoned ones."""
+"""The module in programs of our own: threads, fork, many lives, failing memory; no leak, no descriptor left over."""
 
 import os
 import subprocess
 
 import pytest
 
+from harness.cluster import PLUGIN_LOGIN, literal
 from harness.postfix import built_library, plugin_dir, sanitizer_of
 
-HOST = "tests/host/saslhost"
 LOGINS = 500  # with PLAIN, and as many with LOGIN
-
 SASL_OK, SASL_UNAVAIL, SASL_BADAUTH = 0, -24, -13
+VALGRIND = ("valgrind", "--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite", "--error-exitcode=9")
+
+
+@pytest.fixture(name="configure")
+def fixture_configure(tmp_path, library, cluster, db):
+    """Writes the SASL configuration of a host, and says in which environment it finds the module."""
+    del db
+
+    def configure(conninfo=None, **options):
+        config = tmp_path / "sasl"
+        config.mkdir(exist_ok=True)
+        lines = {"mech_list": "PLAIN LOGIN", "pgsasl_conninfo": conninfo or cluster.conninfo()} | options
+        (config / "host.conf").write_text("".join(f"{name}: {value}\n" for name, value in lines.items()))
+        if not (tmp_path / "plugins").exists():
+            plugin_dir(tmp_path / "plugins", {"libpgsasl.so": library})
+        return config, os.environ | {"SASL_PATH": str(tmp_path / "plugins")}
+
+    return configure
+
+
+def program(name):
+    """A test program of the build, by libtool's wrapper or as it is."""
+    return built_library().parent.parent / "tests/host" / name
+
+
+def valgrind():
+    """What goes before a program of the build to run it under valgrind."""
+    return [built_library().parent.parent / "libtool", "--mode=execute", *VALGRIND]
 
 
 @pytest.fixture(name="host")
-def fixture_host(tmp_path, library, cluster, db):
-    """Runs the host under valgrind; its report is part of the failure."""
-    del db
-    program = built_library().parent.parent / HOST
-    if sanitizer_of(library):
-        pytest.xfail("valgrind and a sanitizer do not go together")
-
+def fixture_host(configure, library):
+    """Runs saslhost; under valgrind, unless the build has a sanitizer, which looks for leaks by itself."""
     def run(user, password, count, conninfo=None):
-        config = tmp_path / "sasl"
-        config.mkdir(exist_ok=True)
-        (config / "host.conf").write_text(f"mech_list: PLAIN LOGIN\npgsasl_conninfo: {conninfo or cluster.conninfo()}\n")
-        return subprocess.run(
-            [program.parent.parent.parent / "libtool", "--mode=execute", "valgrind", "--quiet", "--leak-check=full",
-             "--errors-for-leak-kinds=definite", "--error-exitcode=9", program, config, "host", str(count), user, password],
-            env=os.environ | {"SASL_PATH": str(plugin_dir(tmp_path / "plugins", {"libpgsasl.so": library}))},
-            capture_output=True, text=True, timeout=300, check=False)
+        config, environment = configure(conninfo)
+        command = [] if sanitizer_of(library) else valgrind()
+        return subprocess.run([*command, program("saslhost"), config, "host", str(count), user, password], env=environment,
+                              capture_output=True, text=True, timeout=300, check=False)
 
     return run
 
@@ -47,3 +65,99 @@ def test_no_leak_without_database(host):
     """An outage leaves nothing behind either."""
     done = host("nobody", "wrong", 20, "host=127.0.0.1 port=1 dbname=none user=none")
     assert (done.returncode, done.stdout) == (0, f"code {SASL_UNAVAIL}, other 0\n"), done.stderr
+
+
+@pytest.fixture(name="guest")
+def fixture_guest(configure, user):
+    """Starts guest in one of its modes."""
+    def start(mode, count, command=(), **options):
+        config, environment = configure(**options)
+        return subprocess.Popen([*command, program("guest"), mode, config, "host", user.name, user.password, str(count)],
+                                env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                text=True)
+
+    return start
+
+
+def finish(process):
+    """Waits for the end; the last line that the program printed."""
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, out + errors
+    return out.splitlines()[-1]
+
+
+MODES = {  # mode: how often, how often under valgrind, what it prints in the end
+    "threads": (60, 6, "{eight} attempts, 0 wrong codes"),
+    "abandoned": (100, 20, "0 wrong codes"),
+    "lives": (500, 5, "0 lives failed, "),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_guest(guest, workdir, mode):
+    """Eight threads; exchanges left in the middle; five hundred lives from sasl_server_init to sasl_done."""
+    count, _, said = MODES[mode]
+    line = finish(guest(mode, count, pgsasl_spool_file=workdir / "guest.spool"))
+    assert line.startswith(said.format(eight=8 * count)), line
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_guest_leaks_nothing(guest, library, mode):
+    """The same under valgrind, less often."""
+    if sanitizer_of(library):
+        return  # it has looked for leaks in test_guest
+    _, count, said = MODES[mode]
+    assert finish(guest(mode, count, valgrind())).startswith(said.format(eight=8 * count))
+
+
+def test_fork(guest, db, user):
+    """A child born in the middle of another thread's call has a connection of its own, and leaves the parent's alone."""
+    db.sql("""
+        CREATE TABLE asked (username text, pid integer);
+        CREATE FUNCTION by_pid(name text, client inet) RETURNS TABLE (password_hash text) LANGUAGE sql VOLATILE
+            SECURITY DEFINER AS $$
+                INSERT INTO asked VALUES (name, pg_backend_pid());
+                SELECT password_hash FROM pgsasl.smtp_users WHERE username = name $$""")
+    process = guest("fork", 1, pgsasl_user_query="SELECT * FROM by_pid($1, $2)")
+    assert finish(process) == "0 children failed, 0 wrong codes in the parent"
+    children = {row["username"]: row["pids"] for row in db.rows(
+        "SELECT username, array_agg(DISTINCT pid) AS pids FROM asked WHERE username LIKE '%-child-%' GROUP BY 1")}
+    assert len(children) == 12 and all(len(pids) == 1 for pids in children.values()), children
+    # The parent's own backend asked for nobody's child, and outlived them all.
+    parent = db.value(f"SELECT pid FROM asked WHERE username = {literal(user.name)} ORDER BY ctid LIMIT 1")
+    assert [parent] not in children.values() and len({pids[0] for pids in children.values()}) == 12
+    assert db.value(f"SELECT pid FROM asked WHERE username = {literal(user.name)} ORDER BY ctid DESC LIMIT 1") == parent
+
+
+def test_state_of_the_process(guest, cluster):
+    """SIGPIPE at its default and a server that hangs up in between: the host lives, and finds nothing of its own changed."""
+    process = guest("state", 4)
+    for _ in range(4):
+        assert process.stdout.readline() == "attempted\n"
+        cluster.admin(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{PLUGIN_LOGIN}'")
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert finish(process) == "0 wrong codes, state untouched, 0 descriptors to inherit"
+
+
+@pytest.fixture(name="trusted")
+def fixture_trusted(cluster):
+    """A role that needs no password: SCRAM alone allocates 25,000 times."""
+    hba = cluster.data / "pg_hba.conf"
+    before = hba.read_text(encoding="ascii")
+    cluster.admin(f"CREATE ROLE trusted LOGIN IN ROLE {PLUGIN_LOGIN}")
+    hba.write_text("host all trusted 127.0.0.1/32 trust\n" + before, encoding="ascii")
+    cluster.admin("SELECT pg_reload_conf()")
+    yield "trusted"
+    hba.write_text(before, encoding="ascii")
+    cluster.admin("SELECT pg_reload_conf()", "DROP ROLE trusted")
+
+
+def test_failing_memory(cluster, library, trusted, user):
+    """Each allocation in turn fails: nobody wrong is let in, nobody right refused for good, and then all is well again."""
+    if sanitizer_of(library):
+        return  # malloc is the sanitizer's there
+    done = subprocess.run([program("starved"), library, cluster.conninfo(user=trusted), user.name, user.password],
+                          capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("; 0 faults\n")
