@@ -98,6 +98,11 @@ via_curl() {
         --login-options "AUTH=$1" --user "$2:$3" "${@:4}"
 }
 
+# An app on another machine.
+via_curl_elsewhere() {
+    via_curl "$@" --interface 127.0.0.7
+}
+
 via_curl_for_root() {
     via_curl "$@" --sasl-authzid root
 }
@@ -196,6 +201,40 @@ EOF
     outage
 }
 
+# A rotation with two clients, one of them late.
+rotation() {
+    local new
+    cat <<'EOF'
+
+A rotation: alice gets another password and the old one an hour's grace. One of her two apps is late.
+
+EOF
+    new=$(sql "SELECT pgsasl.rotate_password('alice', interval '1 hour')")
+    attempt 'new password' 235 - swaks PLAIN alice "$new"
+    attempt 'old password, in its grace' 235 - curl_elsewhere LOGIN alice "$password"
+    show_table 127.0.0.7 'SELECT username, last_used_from, last_used_at FROM pgsasl.rotation_stragglers'
+    sql "SELECT pgsasl.end_rotation('alice')" >/dev/null
+    attempt 'new password' 235 - swaks PLAIN alice "$new"
+    attempt 'old password, the grace is over' 535 stale_password curl_elsewhere LOGIN alice "$password"
+    show_table rotated "SELECT occurred_at::timestamp(0), client_addr, what_failed, what_to_do
+FROM pgsasl.explain('alice', within => interval '1 minute') ORDER BY occurred_at DESC LIMIT 1"
+}
+
+# show_table WORD QUERY: prints what people would read. WORD has to be in it, soon: logins are noted without waiting.
+show_table() {
+    local table tries
+    for tries in {1..50}; do
+        table=$(show psql -X -q -v ON_ERROR_STOP=1 -P pager=off -c "$2")
+        [[ $table != *"$1"* ]] || break
+        sleep 0.1
+    done
+    printf '\n%s\n\n%s\n\n' "$2" "$table"
+    if ((tries == 50)); then
+        echo "  WRONG: nothing of $1"
+        failed=1
+    fi
+}
+
 how_to_go_on() {
     cat <<EOF
 
@@ -265,6 +304,7 @@ main() {
     add_users
     echo
     tour
+    rotation
     if [[ $keep == yes ]]; then
         trap - EXIT
         how_to_go_on

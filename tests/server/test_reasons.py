@@ -97,6 +97,16 @@ def test_reason(outcome, name, mechanism):
     assert line["client"].startswith("127.0.0.1")
 
 
+# Those that need more than one attempt; test_rotation.py has them.
+ELSEWHERE_TESTED = {"stale_password", "password_whitespace", "throttled"}
+
+
+def test_every_reason_has_its_login(db):
+    """No reason of the schema is left without a test by a real login."""
+    reasons = {row["reason"] for row in db.rows("SELECT reason FROM pgsasl.reasons")}
+    assert {case.reason for case in CASES.values()} | ELSEWHERE_TESTED == reasons
+
+
 # To an onlooker all of these are one.
 ALIKE = ("no such user", "deleted", "disabled", "account suspended", "account closed", "account past due",
          "wrong password", "an address for a name", "blank after the name")

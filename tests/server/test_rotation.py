@@ -42,6 +42,25 @@ def columns(db, table, condition, *names):
     return tuple(row[name] for name in names)
 
 
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_grace(connect, desk, db, app, rotate, mechanism):
+    """Both log in while the grace runs; the late one has a name and an address; its end makes the old one stale."""
+    rotate(app, NEW, grace="1 hour")
+    assert login(connect, app, NEW, mechanism=mechanism) == ACCEPTED
+    assert login(connect, app, OLD, LATE, mechanism) == ACCEPTED
+    mine = f"username = {literal(app.name)}"
+    wait_for(lambda: db.rows(f"SELECT * FROM pgsasl.rotation_stragglers WHERE {mine}"), "the straggler to be named")
+    assert columns(db, "rotation_stragglers", mine, "last_used_from") == (LATE,)
+    assert db.value(f"SELECT pgsasl.end_rotation({literal(app.name)})") == 1
+    outcome = desk.attempt(login, connect, app, OLD, LATE, mechanism)
+    assert (outcome.reply, outcome.row.reason) == (REJECTED, "stale_password")
+    assert outcome.row.failed_checks == ["stale_password"]
+    assert outcome.row.detail.startswith("the password was rotated at 20")
+    assert login(connect, app, NEW, mechanism=mechanism) == ACCEPTED
+    said = str(db.rows(f"SELECT * FROM pgsasl.explain({literal(app.name)})"))
+    assert LATE in said and "rotat" in said, said
+
+
 def test_no_grace(connect, desk, app, rotate):
     """Without a grace the old password is dead at once, and is known for what it is."""
     rotate(app, NEW)
