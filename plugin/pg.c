@@ -418,12 +418,22 @@ static void free_result(PGresult *result)
     PQclear(result);
 }
 
+/* A prepared statement that is gone, or there already, on a connection that we alone should have.
+ */
+static bool is_of_a_pool(const char *sqlstate)
+{
+    return sqlstate != NULL && (strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "42P05") == 0);
+}
+
 static enum run note_failure(struct pg *pg, const PGresult *result)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
     set_error(pg, message != NULL ? message : PQresultErrorMessage(result), sqlstate);
+    if (is_of_a_pool(sqlstate))
+        strncat(pg->error, "; behind PgBouncer set pgsasl_prepared_statements: no",
+            sizeof pg->error - strlen(pg->error) - 1);
     return sqlstate == NULL ? RUN_LOST : classify(sqlstate);
 }
 

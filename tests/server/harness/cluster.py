@@ -29,7 +29,7 @@ password_encryption = scram-sha-256
 """
 
 HBA = """
-local all postgres peer
+local all,replication postgres peer
 local all all scram-sha-256
 host  all all 127.0.0.1/32 scram-sha-256
 """

@@ -1,0 +1,110 @@
+"""Behind Debian's PgBouncer, with the sample of contrib/pgbouncer."""
+
+import concurrent.futures
+import time
+
+import pytest
+from answers import ACCEPTED, LATER, REJECTED
+from harness.clients import Smtp, plain
+from harness.pgbouncer import PgBouncer
+from harness.postfix import LogMark, sasl_conf
+from harness.processes import wait_for
+from test_outage import outage
+
+TIMEOUT_MS = 1500
+POOLS = {  # pool_mode, pgsasl_prepared_statements, default_pool_size
+    "transaction": ("transaction", "no", 2),
+    "session": ("session", "yes", 8),
+    "mistaken": ("transaction", "yes", 2),
+}
+
+
+@pytest.fixture(scope="module", name="pools")
+def fixture_pools(workdir, cluster, postfix):
+    """One PgBouncer for each way to run it, and a service of four processes that goes through it."""
+    made = {}
+    try:
+        for name, (mode, prepared, size) in POOLS.items():
+            made[name] = PgBouncer(workdir / f"pgbouncer-{name}", cluster, pool_mode=mode, default_pool_size=size,
+                                   query_wait_timeout=1)
+            made[name].service = postfix.add_service(f"pool-{name}", sasl_conf({
+                "pgsasl_conninfo_file": None, "pgsasl_conninfo": made[name].conninfo(), "pgsasl_timeout_ms": TIMEOUT_MS,
+                "pgsasl_prepared_statements": prepared}), processes=4, syslog_name=f"postfix/pool-{name}")
+        yield made
+    finally:
+        for pool in made.values():
+            pool.stop()
+
+
+def answer(pool, name, password):
+    """One AUTH on a connection of its own, answered in time."""
+    began = time.monotonic()
+    with Smtp(pool.service) as smtp:
+        reply = smtp.authenticate("PLAIN", plain(name.encode(), password.encode()))
+    assert time.monotonic() - began < TIMEOUT_MS / 1000 + 1.5
+    return reply
+
+
+def all_at_once(pool, user, count=24):
+    """Right and wrong passwords from four clients."""
+    passwords = [user.password, "wrong"] * (count // 2)
+    with concurrent.futures.ThreadPoolExecutor(4) as clients:
+        return list(clients.map(lambda password: (password, answer(pool, user.name, password)), passwords))
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_many_processes(pools, cluster, db, user, mode):
+    """Right is right, wrong is wrong with a row each; no more server connections than the pool has."""
+    for password, reply in all_at_once(pools[mode], user):
+        assert reply == (ACCEPTED if password == user.password else REJECTED)
+    assert db.value(f"SELECT count(*) FROM pgsasl.auth_failures WHERE username = '{user.name}'") == 12
+    if mode == "transaction":
+        servers = pools[mode].tell("SHOW SERVERS").splitlines()
+        assert 1 <= len(servers) <= POOLS[mode][2], servers
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_restarted(pools, user, mode):
+    """PgBouncer was restarted between two attempts: no client notices."""
+    pool = pools[mode]
+    assert answer(pool, user.name, user.password) == ACCEPTED
+    pool.stop()
+    assert answer(pool, user.name, user.password) == LATER
+    pool.start()
+    assert answer(pool, user.name, user.password) == ACCEPTED
+    pool.stop()
+    pool.start()
+    assert answer(pool, user.name, user.password) == ACCEPTED
+
+
+def test_paused(pools, user):
+    """Nobody is served: later, in time; the first attempt after it is accepted."""
+    pool = pools["transaction"]
+    assert answer(pool, user.name, user.password) == ACCEPTED
+    pool.tell("PAUSE")
+    try:
+        assert answer(pool, user.name, user.password) == LATER
+    finally:
+        pool.tell("RESUME")
+    assert answer(pool, user.name, user.password) == ACCEPTED
+
+
+def test_database_out(pools, cluster, db, user):
+    """The database behind it goes away and comes back."""
+    pool = pools["transaction"]
+    assert answer(pool, user.name, user.password) == ACCEPTED
+    with outage(cluster, db):
+        for password in (user.password, "wrong"):
+            assert answer(pool, user.name, password) == LATER
+    # It asks the database again every second (server_login_retry).
+    wait_for(lambda: answer(pool, user.name, user.password) == ACCEPTED, "PgBouncer to ask again", timeout=5)
+
+
+def test_mistaken(postfix, pools, user):
+    """Prepared statements in a transaction pool: nobody right is refused for good, and the log names the option."""
+    log = LogMark(postfix)
+    replies = all_at_once(pools["mistaken"], user)
+    assert {reply for password, reply in replies if password == user.password} <= {ACCEPTED, LATER}
+    assert {reply for password, reply in replies if password != user.password} <= {REJECTED, LATER}
+    assert LATER in {reply for _, reply in replies}
+    log.wait_for("pool-mistaken/smtpd.*behind PgBouncer set pgsasl_prepared_statements: no")
