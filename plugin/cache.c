@@ -32,6 +32,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
+#include "owner.h"
 #include "secret.h"
 
 enum { VERSION = 1, KEY_OCTETS = 32, MAC_OCTETS = 32, BOOT_ID_OCTETS = 36 };
@@ -225,7 +226,7 @@ static const char *create(const char *path)
     fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return strerrordesc_np(errno);
-    fault = write_file(fd, &header);
+    fault = owner_as_directory(fd, path) ? write_file(fd, &header) : strerrordesc_np(errno);
     secret_wipe(&header, sizeof header);
     close(fd);
     if (fault == NULL && renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) == 0)

@@ -6,16 +6,19 @@ import pwd
 import socket
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import pytest
 from conftest import BARE_QUERY
 from harness import faults
 from harness.audit import Audit, Desk
-from harness.clients import CLIENTS, Reply, Smtp, plain
+from harness.clients import CLIENTS, Reply, Smtp, encode, plain
 from harness.cluster import PLUGIN_LOGIN, literal
 from harness.exim import USER, Exim, find_exim
 from harness.postfix import HOSTNAME, LogMark, sanitizer_of
+from harness.processes import wait_for
+from test_cache import SLOW_HASH
 
 ACCEPTED = Reply(235, "Authentication succeeded")
 REJECTED = Reply(535, "Incorrect authentication data")
@@ -307,7 +310,7 @@ def reasons(db, name):
 def fixture_spooling(exim, spool, configure):
     """The port without TLS; what the database does not take is spooled, and the deadline is short."""
     def spooling(**options):
-        configure(pgsasl_require_tls="no", pgsasl_timeout_ms=TIMEOUT_MS, pgsasl_spool_file=spool.path, **options)
+        configure(**{"pgsasl_require_tls": "no", "pgsasl_timeout_ms": TIMEOUT_MS, "pgsasl_spool_file": spool.path} | options)
         return exim.services["clear"]
 
     return spooling
@@ -365,16 +368,57 @@ def test_audit_changes_no_verdict(spooling, spool, cluster, db, user, fault):
     assert reasons(db, user.name) == ["wrong_password"] * 2
 
 
-def test_start_as_root(workdir, plugins, library, cluster, user):
-    """The daemon starts libsasl as root: the spool that it makes then is of use to Exim's own user."""
-    exim = Exim(workdir / "exim-from-root", find_exim(), plugins, cluster.conninfo(port=1), sanitizer_of(library))
-    spool = Spool(exim)
-    exim.configure(pgsasl_require_tls="no", pgsasl_spool_file=spool.path)
+@pytest.mark.parametrize("password, later", [("right horse battery", ACCEPTED), ("wrong", REJECTED)], ids=["right", "wrong"])
+def test_frozen_in_the_middle(spooling, cluster, db, user, password, later):
+    """The server freezes between name and password; the same connection's next AUTH is answered as it should be."""
+    with Smtp(spooling()) as smtp:
+        smtp.command(b"AUTH LOGIN")
+        smtp.command(encode(user.octets[0]))
+        with faults.frozen(cluster):
+            began = time.monotonic()
+            assert smtp.command(encode(password.encode())) == LATER
+            assert time.monotonic() - began < TIMEOUT_MS / 1000 + SLACK_S
+        assert smtp.authenticate("LOGIN", user.octets[0], password.encode()) == later
+    assert reasons(db, user.name) == ["backend_unavailable"] + (["wrong_password"] if later == REJECTED else [])
+
+
+def test_many_at_once(spooling, spool, cluster, db, user):
+    """As many processes as clients append to one spool, then drain it: nothing is lost and nothing counted twice."""
+    service, clients = spooling(pgsasl_timeout_ms=20000), 12  # it is not the deadline that is tried here
+
+    def attempt(password):
+        return log_in(service, "PLAIN", plain(user.octets[0], password))[0]
+
+    with ThreadPoolExecutor(clients) as pool:
+        with stopped(cluster, db):
+            assert set(pool.map(attempt, [b"wrong"] * clients)) == {LATER}
+            assert len(spool.waiting()) == clients
+        assert set(pool.map(attempt, [user.octets[1]] * clients)) == {ACCEPTED}
+    wait_for(lambda: attempt(user.octets[1]) == ACCEPTED and not spool.waiting(), "the spool to empty")
+    assert reasons(db, user.name) == ["backend_unavailable"] * clients
+
+
+def test_start_as_root(workdir, plugins, library, cluster, make_user):
+    """The daemon starts libsasl as root: the files that it makes then are of use to Exim's own user."""
+    exim = Exim(workdir / "exim-from-root", find_exim(), plugins, cluster.conninfo(), sanitizer_of(library))
+    spool, cache = Spool(exim), exim.base / "queue/verified"
+    options = {"pgsasl_require_tls": "no", "pgsasl_spool_file": spool.path, "pgsasl_verified_cache": cache}
+    exim.configure(**options)
+    user = make_user(stored=SLOW_HASH)
     try:
         exim.start()
-        status = spool.path.stat()
-        assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (pwd.getpwnam(USER).pw_uid, 0o600)
-        assert answer(exim.services["clear"], "PLAIN", user.name, user.password) == LATER
+        for path in (spool.path, cache):
+            status = path.stat()
+            assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (pwd.getpwnam(USER).pw_uid, 0o600)
+        log, took = LogMark(exim), []
+        for _ in range(5):
+            began = time.monotonic()
+            assert log_in(exim.services["clear"], "PLAIN", plain(*user.octets))[0] == ACCEPTED
+            took.append(time.monotonic() - began)
+        assert min(took[1:]) < took[0] / 2, took
+        exim.configure(**options, pgsasl_conninfo_file=None, pgsasl_conninfo=cluster.conninfo(port=1))
+        assert log_in(exim.services["clear"], "PLAIN", plain(*user.octets))[0] == LATER
         assert len(spool.waiting()) == 1
+        assert "audit=spooled" in log.wait_for(exim.OURS)[0]
     finally:
         exim.stop()
