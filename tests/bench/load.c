@@ -2,8 +2,9 @@
  * load.c: many SMTP clients in one process; each opens a connection, logs in, quits, and begins
  * anew.
  *
- * usage: load PORT CLIENTS SECONDS MECHANISM PREFIX USERS PASSWORD SEED
+ * usage: load PORT CLIENTS SECONDS MECHANISM PREFIX USERS PASSWORD SEED [RATE]
  *
+ * With RATE at most so many sessions begin a second, evenly; CLIENTS is then the most at once.
  * Names are PREFIX and a number below USERS, in seven digits, drawn at random. For each AUTH one
  * line goes to standard output: when it ended and how long it took, in microseconds, and the code
  * of the answer. After SECONDS nothing new begins; what is under way is waited for, so that slow
@@ -47,10 +48,12 @@ static struct {
     const char *prefix;
     unsigned long users;
     const char *password;
+    int64_t pause_us; /* between two beginnings; 0: as fast as they come */
 } plan;
 
 static struct client clients[CLIENTS_MAX];
 static int64_t start_us;
+static int64_t next_us; /* when the next session may begin */
 static uint64_t seed;
 static int epoll;
 static int busy;
@@ -142,8 +145,23 @@ static void finish(struct client *client)
     close(client->fd);
     client->state = IDLE;
     busy--;
-    if (now_us() < plan.end_us)
+    if (plan.pause_us == 0 && now_us() < plan.end_us)
         begin(client);
+}
+
+/* Begins what is due. Returns for how long to wait for the next one at most, in milliseconds. */
+static int begin_due(void)
+{
+    int64_t now = now_us();
+
+    if (plan.pause_us == 0 || now >= plan.end_us)
+        return PATIENCE_MS;
+    for (int i = 0; i < plan.clients && now >= next_us; i++)
+        if (clients[i].state == IDLE) {
+            begin(&clients[i]);
+            next_us += plan.pause_us;
+        }
+    return next_us > now ? (int)((next_us - now) / 1000) + 1 : 1;
 }
 
 static void authenticate(struct client *client)
@@ -236,12 +254,16 @@ static void run(void)
     struct epoll_event events[64];
 
     start_us = now_us();
+    next_us = start_us;
     plan.end_us += start_us;
-    for (int i = 0; i < plan.clients; i++)
+    for (int i = 0; i < plan.clients && plan.pause_us == 0; i++)
         begin(&clients[i]);
-    while (busy > 0) {
-        int ready = epoll_wait(epoll, events, 64, PATIENCE_MS);
+    while (busy > 0 || (plan.pause_us > 0 && now_us() < plan.end_us)) {
+        int wait_ms = begin_due();
+        int ready = epoll_wait(epoll, events, 64, wait_ms);
 
+        if (ready == 0 && wait_ms < PATIENCE_MS)
+            continue;
         if (ready <= 0 && errno != EINTR)
             stop("waiting", ready == 0 ? "nothing came for two minutes" : strerror(errno));
         for (int i = 0; i < ready; i++)
@@ -253,8 +275,8 @@ int main(int argc, char **argv)
 {
     struct rusage usage;
 
-    if (argc != 9)
-        stop("usage", "load PORT CLIENTS SECONDS MECHANISM PREFIX USERS PASSWORD SEED");
+    if (argc != 9 && argc != 10)
+        stop("usage", "load PORT CLIENTS SECONDS MECHANISM PREFIX USERS PASSWORD SEED [RATE]");
     plan.server = (struct sockaddr_in){.sin_family = AF_INET,
         .sin_port = htons((uint16_t)atoi(argv[1])),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -265,6 +287,8 @@ int main(int argc, char **argv)
     plan.users = strtoul(argv[6], NULL, 10);
     plan.password = argv[7];
     seed = strtoull(argv[8], NULL, 10) * 2 + 1;
+    if (argc == 10 && atof(argv[9]) > 0)
+        plan.pause_us = (int64_t)(1e6 / atof(argv[9]));
     if (plan.clients < 1 || plan.clients > CLIENTS_MAX || plan.users == 0 ||
         strlen(plan.prefix) > 64 || strlen(plan.password) > 128)
         stop("arguments", "a value is out of range");

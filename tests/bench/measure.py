@@ -120,7 +120,7 @@ def run_slice(side, scenario, seconds, seed):
     before = used_ns(side)
     done = subprocess.run(
         [built("tests/bench/load"), str(side.service.port), str(scenario.clients), str(seconds), scenario.mechanism,
-         scenario.prefix, str(scenario.users), scenario.password, str(seed)],
+         scenario.prefix, str(scenario.users), scenario.password, str(seed), str(scenario.rate)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=seconds + 180)
     if done.returncode != 0:
         raise RuntimeError(f"{side.name}: {done.stderr}{side.postfix.log_text()[-2000:]}")
