@@ -19,6 +19,7 @@ steps=(
     'server: real PostgreSQL, Postfix and Exim; a small SASL host under valgrind'
     'server-sanitizers: the same, the module under ASan and UBSan'
     'threads: the small SASL hosts under TSan'
+    'chaos: two minutes of logins while PostgreSQL is killed, frozen and restarted; no row missing or double'
     'distcheck: the tarball builds, tests, installs and uninstalls'
 )
 
@@ -214,6 +215,11 @@ step_server-sanitizers() {
 step_threads() {
     build threads CC=gcc CFLAGS='-O1 -g' --enable-sanitizers=thread
     server_tests threads tests/server/test_host.py -k '(test_guest and not lives) or test_fork'
+}
+
+step_chaos() {
+    build_gcc
+    PGSASL_BUILD=$work/gcc "$top/tests/bench/chaos" --minutes 2
 }
 
 # skip WHY: ends a step that has nothing to run; in CI that is a failure.

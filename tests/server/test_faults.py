@@ -17,7 +17,7 @@ from harness.cluster import PLUGIN_LOGIN, Cluster, literal
 from harness.postfix import LogMark, sasl_conf
 from harness.processes import wait_for
 
-TIMEOUT_MS = 800
+TIMEOUT_MS = 600
 SLACK_S = 1.2  # a busy machine, and the hash
 
 
@@ -79,6 +79,11 @@ class Patient:
         return self.cluster.sql("SELECT reason FROM pgsasl.auth_failures "
                                 f"WHERE username = '{name}' ORDER BY occurred_at").split()
 
+    def details(self, name):
+        """What those of them say that stand for an outage."""
+        return self.cluster.sql("SELECT detail FROM pgsasl.auth_failures "
+                                f"WHERE username = '{name}' AND reason = 'backend_unavailable'").splitlines()
+
     def waiting(self):
         """The lines in the spool."""
         lines = self.spool.read_text(encoding="utf-8").splitlines()
@@ -97,46 +102,49 @@ def fixture_patient(workdir, postfix):
 HOST_NAME = "database.pgsasl.test"  # which nobody knows
 
 
-def read_only(patient):
-    """As a standby is."""
-    return faults.changed(patient.cluster, f"ALTER ROLE {PLUGIN_LOGIN} SET default_transaction_read_only = on",
-                          f"ALTER ROLE {PLUGIN_LOGIN} RESET default_transaction_read_only")
+def sql(change, undo):
+    """A fault made by SQL."""
+    return lambda patient: faults.changed(patient.cluster, change, undo.format(password=patient.cluster.plugin_password))
 
 
-# Name: the way to the database, and the fault. In all of these nothing is known of the user.
+ROLE = f"ALTER ROLE {PLUGIN_LOGIN}"
+FIND_USER = "FUNCTION pgsasl.find_user(text, inet)"
+READ_ONLY = sql(  # as a standby is
+    f"{ROLE} SET default_transaction_read_only = on", f"{ROLE} RESET default_transaction_read_only")
+
+# Name: the way to the database, the fault, and what the rows' detail says. In all of these nothing is known of the user.
 BLIND = {
-    "server stopped": ("direct", lambda patient: faults.stopped(patient.cluster)),
-    "server frozen": ("direct", lambda patient: faults.frozen(patient.cluster)),
-    "listener that says nothing": ("relay", lambda patient: patient.relay.silent()),
-    "port that drops packets": ("far", lambda patient: patient.network.dropping()),
-    "look-up blocked on a lock": ("direct", lambda patient: faults.locked(patient.cluster, "smtp_users")),
-    "wrong database password": ("direct", lambda patient: faults.changed(
-        patient.cluster, f"ALTER ROLE {PLUGIN_LOGIN} PASSWORD 'another'",
-        f"ALTER ROLE {PLUGIN_LOGIN} PASSWORD '{patient.cluster.plugin_password}'")),
-    "no login allowed": ("direct", lambda patient: faults.changed(
-        patient.cluster, f"ALTER ROLE {PLUGIN_LOGIN} NOLOGIN", f"ALTER ROLE {PLUGIN_LOGIN} LOGIN")),
-    "too many connections": ("direct", lambda patient: faults.changed(
-        patient.cluster, f"ALTER ROLE {PLUGIN_LOGIN} CONNECTION LIMIT 0", f"ALTER ROLE {PLUGIN_LOGIN} CONNECTION LIMIT -1")),
-    "no such function": ("direct", lambda patient: faults.changed(
-        patient.cluster, "ALTER FUNCTION pgsasl.find_user(text, inet) RENAME TO lost_user",
-        "ALTER FUNCTION pgsasl.lost_user(text, inet) RENAME TO find_user")),
-    "read-only server where a writable one is asked for": ("writer", read_only),
-    "no privilege to look up": ("direct", lambda patient: faults.changed(
-        patient.cluster, f"REVOKE EXECUTE ON FUNCTION pgsasl.find_user(text, inet) FROM {PLUGIN_LOGIN}",
-        f"GRANT EXECUTE ON FUNCTION pgsasl.find_user(text, inet) TO {PLUGIN_LOGIN}")),
+    "server stopped": ("direct", lambda patient: faults.stopped(patient.cluster), "Connection refused"),
+    "server frozen": ("direct", lambda patient: faults.frozen(patient.cluster), "the server does not answer a "),
+    "listener that says nothing": ("relay", lambda patient: patient.relay.silent(), "the server does not answer a "),
+    "port that drops packets": ("far", lambda patient: patient.network.dropping(), "the server does not answer a "),
+    "look-up blocked on a lock": (
+        "direct", lambda patient: faults.locked(patient.cluster, "smtp_users"),
+        "canceling statement due to statement timeout"),
+    "wrong database password": (
+        "direct", sql(f"{ROLE} PASSWORD 'another'", f"{ROLE} PASSWORD '{{password}}'"), "password authentication failed"),
+    "no login allowed": ("direct", sql(f"{ROLE} NOLOGIN", f"{ROLE} LOGIN"), "is not permitted to log in"),
+    "too many connections": (
+        "direct", sql(f"{ROLE} CONNECTION LIMIT 0", f"{ROLE} CONNECTION LIMIT -1"), "too many connections for role"),
+    "no such function": (
+        "direct", sql(f"ALTER {FIND_USER} RENAME TO lost", "ALTER FUNCTION pgsasl.lost(text, inet) RENAME TO find_user"),
+        r"function pgsasl.find_user\(.*\) does not exist"),
+    "no privilege to look up": (
+        "direct", sql(f"REVOKE EXECUTE ON {FIND_USER} FROM {PLUGIN_LOGIN}", f"GRANT EXECUTE ON {FIND_USER} TO {PLUGIN_LOGIN}"),
+        "permission denied for function find_user"),
+    "read-only server where a writable one is asked for": ("writer", READ_ONLY, "session is read-only"),
 }
 
 # In these the look-up works, and the row can't be stored.
 RECORD = "pgsasl.record_failure(uuid, timestamptz, text, text, text, text[], text, inet, integer, inet, text, text, text)"
 DEAF = {
     "audit table locked": lambda patient: faults.locked(patient.cluster, "auth_failures"),
-    "audit table gone": lambda patient: faults.changed(
-        patient.cluster, "ALTER TABLE pgsasl.auth_failures RENAME TO lost", "ALTER TABLE pgsasl.lost RENAME TO auth_failures"),
-    "no privilege to record": lambda patient: faults.changed(
-        patient.cluster, f"REVOKE EXECUTE ON FUNCTION {RECORD} FROM {PLUGIN_LOGIN}",
-        f"GRANT EXECUTE ON FUNCTION {RECORD} TO {PLUGIN_LOGIN}"),
+    "audit table gone": sql(
+        "ALTER TABLE pgsasl.auth_failures RENAME TO lost", "ALTER TABLE pgsasl.lost RENAME TO auth_failures"),
+    "no privilege to record": sql(
+        f"REVOKE EXECUTE ON FUNCTION {RECORD} FROM {PLUGIN_LOGIN}", f"GRANT EXECUTE ON FUNCTION {RECORD} TO {PLUGIN_LOGIN}"),
     "disk full": lambda patient: patient.disk.full(),
-    "read-only server": read_only,
+    "read-only server": READ_ONLY,
 }
 
 
@@ -173,7 +181,7 @@ MECHANISMS = {"before": ("PLAIN", "LOGIN"), "in the middle": ("LOGIN", "PLAIN")}
 @pytest.mark.parametrize("fault", BLIND)
 def test_nothing_known(patient, fault, when):
     """454 for everybody, in time, with a row each; afterwards the first attempt of the same smtpd is accepted."""
-    route, befall = BLIND[fault]
+    route, befall, said = BLIND[fault]
     name = patient.user()
     one, other = MECHANISMS[when]
     with Smtp(patient.service(route)) as smtp:
@@ -186,6 +194,8 @@ def test_nothing_known(patient, fault, when):
     settled(patient, name)
     before = ["wrong_password"] if when == "in the middle" else []
     assert patient.reasons(name) == before + ["backend_unavailable"] * 2
+    for detail in patient.details(name):
+        assert re.search(said, detail)
 
 
 @contextlib.contextmanager

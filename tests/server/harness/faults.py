@@ -13,17 +13,6 @@ from .processes import CommandFailed, free_port, run, wait_for
 RELAY = Path(__file__).with_name("relay.py")
 
 
-def family(pid):
-    """A process and its children."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    return [pid, *map(int, children)]
-
-
-def postmaster(cluster):
-    """The pid of the cluster's first process."""
-    return int((cluster.data / "postmaster.pid").read_text(encoding="ascii").split()[0])
-
-
 @contextlib.contextmanager
 def stopped(cluster):
     """Nobody listens."""
@@ -37,15 +26,16 @@ def stopped(cluster):
 @contextlib.contextmanager
 def frozen(cluster):
     """Every process of the server stands still; the kernel still takes connections for it."""
-    pids = family(postmaster(cluster))
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    def signal_all(number):
+        for pid in cluster.processes()[:1] + cluster.processes():  # the first stands still before the others are counted
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    signal_all(signal.SIGSTOP)
     try:
         yield
     finally:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):  # the first to go on may end the others
-                os.kill(pid, signal.SIGCONT)
+        signal_all(signal.SIGCONT)
 
 
 @contextlib.contextmanager
