@@ -500,6 +500,39 @@ BEGIN
 END
 $$;
 
+-- Whether a client has failed too often, by the limits that are not NULL. Where a network has not as many failures as the
+-- lower limit, no user name has: that is the usual case, and one probe. Bounded above as well, so that the default partition
+-- need not be read; by as much as below, for mail servers whose clock is ahead. The audit changes no verdict: a table that is
+-- locked, damaged or gone throttles nobody, and a look-up waits for it no longer than this.
+CREATE OR REPLACE FUNCTION pgsasl.is_throttled(username text, net cidr, user_limit integer, client_limit integer,
+    span interval) RETURNS boolean
+LANGUAGE plpgsql STABLE SET lock_timeout = '100ms' -- and what find_user() has set
+AS $$
+DECLARE
+    since timestamptz := now() - span;
+    until timestamptz := now() + span;
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pgsasl.auth_failures f
+        WHERE pgsasl.client_net(f.client_addr) = net AND f.occurred_at > since AND f.occurred_at < until AND f.counts
+        OFFSET least(user_limit, client_limit) - 1)
+    THEN
+        RETURN false;
+    END IF;
+    RETURN user_limit IS NOT NULL AND EXISTS (
+            SELECT FROM pgsasl.auth_failures f
+            WHERE f.username = is_throttled.username AND pgsasl.client_net(f.client_addr) = net
+                AND f.occurred_at > since AND f.occurred_at < until AND f.counts
+            OFFSET user_limit - 1)
+        OR client_limit IS NOT NULL AND EXISTS (
+            SELECT FROM pgsasl.auth_failures f
+            WHERE pgsasl.client_net(f.client_addr) = net AND f.occurred_at > since AND f.occurred_at < until AND f.counts
+            OFFSET client_limit - 1);
+EXCEPTION WHEN OTHERS THEN
+    RETURN false;
+END
+$$;
+
 -- Always one row. An unknown user is one without user_id and password_hash. Reads only, so a hot standby can run it.
 --
 -- The retired_ arrays have settings.retired_kept elements whoever is asked for. What is missing is filled up with decoys,
@@ -523,8 +556,6 @@ DECLARE
     has_retired boolean;
     missing integer;
     net cidr := pgsasl.client_net(client);
-    since timestamptz;
-    until timestamptz;
 BEGIN
     SELECT s.retired_kept, s.throttle_window, s.throttle_user_client, s.throttle_client,
            u.user_id, u.password_hash, u.enabled, u.account_standing, u.allowed_networks,
@@ -572,29 +603,8 @@ BEGIN
         retired_ids := '{}';
     END IF;
 
-    -- Where a network has not as many failures as the lower limit, no user name has: that is the usual case, and one
-    -- probe. Bounded above as well, so that the default partition need not be read; by as much as below, for mail servers
-    -- whose clock is ahead.
-    IF net IS NOT NULL AND least(user_limit, client_limit) IS NOT NULL THEN
-        since := now() - span;
-        until := now() + span;
-        throttled := EXISTS (
-                SELECT FROM pgsasl.auth_failures f
-                WHERE pgsasl.client_net(f.client_addr) = net AND f.occurred_at > since AND f.occurred_at < until AND f.counts
-                OFFSET least(user_limit, client_limit) - 1);
-        IF throttled THEN
-            throttled := user_limit IS NOT NULL AND EXISTS (
-                    SELECT FROM pgsasl.auth_failures f
-                    WHERE f.username = find_user.username AND pgsasl.client_net(f.client_addr) = net
-                        AND f.occurred_at > since AND f.occurred_at < until AND f.counts
-                    OFFSET user_limit - 1)
-                OR client_limit IS NOT NULL AND EXISTS (
-                    SELECT FROM pgsasl.auth_failures f
-                    WHERE pgsasl.client_net(f.client_addr) = net AND f.occurred_at > since AND f.occurred_at < until
-                        AND f.counts
-                    OFFSET client_limit - 1);
-        END IF;
-    END IF;
+    throttled := net IS NOT NULL AND least(user_limit, client_limit) IS NOT NULL
+        AND pgsasl.is_throttled(username, net, user_limit, client_limit, span);
     RETURN NEXT;
 END
 $$;
