@@ -78,8 +78,8 @@ class Side:
 
     name = label = ""
 
-    def __init__(self, base, cluster):
-        self.base, self.cluster = base / self.name, cluster
+    def __init__(self, base, cluster, max_use=100):
+        self.base, self.cluster, self.max_use = base / self.name, cluster, max_use
         self.postfix = self.service = None
 
     def sasl_path(self):
@@ -99,7 +99,8 @@ class Side:
         self.base.mkdir()
         self.base.chmod(0o755)
         self.postfix = Postfix.create(self.base / "postfix", self.sasl_path(), self.cluster.conninfo())
-        self.postfix.set(smtpd_peername_lookup="no")  # the clients' addresses have no names
+        # The clients' addresses have no names.
+        self.postfix.set(smtpd_peername_lookup="no", max_use=self.max_use)
         self.service = self.postfix.add_service("bench", self.sasl_conf(), **self.parameters())
         self.postfix.start()
 
