@@ -117,7 +117,7 @@ class Side:
 class Limit(Side):
     """A mechanism that does nothing: what Postfix and libsasl cost by themselves."""
 
-    name, label = "limit", "nothing (the limit)"
+    name, label = "limit", "nothing (limit)"
 
     def sasl_path(self):
         return [plugin_dir(self.base / "sasl2", {"libnothing.so": built("tests/bench/.libs/libnothing.so")})]
@@ -206,7 +206,7 @@ WHERE username = '%u' AND enabled AND account_standing = 'good'
 class Dovecot(Side):
     """Dovecot's auth daemon: SQL, passwords verified in auth workers, its cache on, no delay and no penalty."""
 
-    name, label = "dovecot", "Dovecot auth, cache on"
+    name, label = "dovecot", "Dovecot, cache on"
 
     def sasl_path(self):
         return []
@@ -243,7 +243,7 @@ class Dovecot(Side):
 class CyrusSql(Side):
     """The stock sql auxprop plugin, which compares in clear and so needs the passwords in clear."""
 
-    name, label = "cyrus-sql", "Cyrus sql auxprop, plain text"
+    name, label = "cyrus-sql", "Cyrus sql, plain text"
 
     def sasl_path(self):
         """The plugin is unpacked and not installed: every SASL program on the machine would load it."""
