@@ -1,17 +1,24 @@
 /*
  * pg_hosts.c: splits the host lists of a conninfo and resolves names under a deadline.
  *
- * Names go through getaddrinfo_a(3), whose helper thread is the C library's own. A look-up that
- * does not end in time is kept and asked again at the next connect, never started twice. Fails by
- * listing fewer targets.
+ * getaddrinfo(3) knows no deadline, so a thread of its own asks it, with all signals blocked, and
+ * ends with the answer. getaddrinfo_a(3) won't do: in a child that is forked soon after a look-up
+ * it never answers. A look-up that does not end in time is kept and waited for again at the next
+ * connect, never started twice. Fails by listing fewer targets.
  */
 #include "pg_hosts.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { FRESH_MS = 5000 };
 
@@ -107,53 +114,94 @@ bool pg_hosts_split(
     return true;
 }
 
-/* Everything that one getaddrinfo_a(3) points at, in one piece, so that it can be left behind
- * whole. */
+/*
+ * One question to the resolver. Two hold it, the thread that asks and the host that it is for; the
+ * last one to let go frees it.
+ */
 struct name_lookup {
-    struct gaicb request;
-    struct addrinfo hints;
+    atomic_int holders;
+    atomic_bool answered;
+    sem_t wake;
+    pid_t owner; /* a thread is not inherited by a forked child */
+    struct addrinfo *found;
     char name[];
 };
 
-static void free_lookup(struct name_lookup *lookup)
+static void let_go(struct name_lookup *lookup)
 {
-    if (lookup->request.ar_result != NULL)
-        freeaddrinfo(lookup->request.ar_result);
+    if (atomic_fetch_sub(&lookup->holders, 1) > 1)
+        return;
+    if (lookup->found != NULL)
+        freeaddrinfo(lookup->found);
+    sem_destroy(&lookup->wake);
     free(lookup);
+}
+
+static void *ask(void *argument)
+{
+    struct name_lookup *lookup = argument;
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+
+    if (getaddrinfo(lookup->name, NULL, &hints, &lookup->found) != 0)
+        lookup->found = NULL;
+    lookup->answered = true;
+    sem_post(&lookup->wake);
+    let_go(lookup);
+    return NULL;
+}
+
+/* The host's signals are not for this thread. */
+static bool start_thread(struct name_lookup *lookup)
+{
+    sigset_t all, before;
+    pthread_attr_t detached;
+    pthread_t thread;
+    bool started;
+
+    if (pthread_attr_init(&detached) != 0)
+        return false;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    started = pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED) == 0 &&
+              pthread_create(&thread, &detached, ask, lookup) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&detached);
+    return started;
 }
 
 static struct name_lookup *start_lookup(const char *name)
 {
     struct name_lookup *lookup = calloc(1, sizeof *lookup + strlen(name) + 1);
-    struct gaicb *request;
 
     if (lookup == NULL)
         return NULL;
     strcpy(lookup->name, name);
-    lookup->hints.ai_socktype = SOCK_STREAM;
-    lookup->request.ar_name = lookup->name;
-    lookup->request.ar_request = &lookup->hints;
-    request = &lookup->request;
-    if (getaddrinfo_a(GAI_NOWAIT, &request, 1, NULL) != 0) {
-        free_lookup(lookup);
-        return NULL;
-    }
-    return lookup;
+    lookup->owner = getpid();
+    lookup->holders = 2;
+    sem_init(&lookup->wake, 0, 0);
+    if (start_thread(lookup))
+        return lookup;
+    lookup->holders = 1;
+    let_go(lookup);
+    return NULL;
 }
 
 static bool wait_for(struct name_lookup *lookup, struct deadline deadline)
 {
-    const struct gaicb *const list[] = {&lookup->request};
+    const struct timespec until = {deadline.at_ms / 1000, deadline.at_ms % 1000 * 1000000L};
 
-    while (gai_error(&lookup->request) == EAI_INPROGRESS) {
-        int left = deadline_left_ms(deadline);
-        struct timespec wait = {left / 1000, left % 1000 * 1000000L};
-
-        if (left == 0)
-            return false;
-        gai_suspend(list, 1, &wait);
-    }
+    while (!lookup->answered)
+        if (sem_clockwait(&lookup->wake, CLOCK_MONOTONIC, &until) != 0 && errno != EINTR)
+            return lookup->answered;
     return true;
+}
+
+/* In a forked child the answer never comes, and what the parent's thread was writing is left alone.
+ */
+static void drop_inherited(struct pg_host *host)
+{
+    if (host->pending != NULL && host->pending->owner != getpid())
+        host->pending = NULL;
 }
 
 static void take_addresses(struct pg_host *host, const struct addrinfo *found)
@@ -169,13 +217,14 @@ static void take_addresses(struct pg_host *host, const struct addrinfo *found)
 
 static void resolve_host(struct pg_host *host, struct deadline deadline)
 {
+    drop_inherited(host);
     if (host->pending == NULL)
         host->pending = start_lookup(host->name);
     if (host->pending == NULL || !wait_for(host->pending, deadline))
         return;
-    if (gai_error(&host->pending->request) == 0)
-        take_addresses(host, host->pending->request.ar_result);
-    free_lookup(host->pending);
+    if (host->pending->found != NULL)
+        take_addresses(host, host->pending->found);
+    let_go(host->pending);
     host->pending = NULL;
 }
 
@@ -224,8 +273,9 @@ void pg_hosts_resolve(struct pg_hosts *hosts, struct deadline deadline)
 
 static void free_host(struct pg_host *host)
 {
-    if (host->pending != NULL && gai_cancel(&host->pending->request) != EAI_NOTCANCELED)
-        free_lookup(host->pending);
+    drop_inherited(host);
+    if (host->pending != NULL)
+        let_go(host->pending);
     free(host->name);
     free(host->port);
 }

@@ -32,7 +32,7 @@ struct pg_host {
     bool resolved_by_us; /* a DNS name, neither an address nor a socket directory */
     char addresses[PG_TARGETS_MAX / 2][46];
     size_t address_count;
-    struct name_lookup *pending; /* asked of the C library, not answered yet */
+    struct name_lookup *pending; /* asked, not answered yet */
 };
 
 struct pg_hosts {
@@ -57,7 +57,7 @@ bool pg_hosts_split(
  */
 void pg_hosts_resolve(struct pg_hosts *hosts, struct deadline deadline);
 
-/* Frees what is inside. A look-up that is still under way in the C library is left to it. */
+/* Frees what is inside. A look-up that is still under way ends by itself. */
 void pg_hosts_free(struct pg_hosts *hosts);
 
 #endif
