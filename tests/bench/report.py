@@ -50,7 +50,7 @@ def table(results):
     for name, figures in results.items():
         parts = [figures.cpu_ms(part) for part in ("smtpd", "auth", "database")]
         row = [SIDES[name].label, number(figures.rate), *(number(figures.percentile(share)) for share in (.5, .95, .99)),
-               number(sum(parts)), "+".join(f"{part:.2f}" for part in parts), number(figures.memory_mb),
+               number(sum(parts)), "+".join(f"{part:.{0 if part >= 10 else 2}f}" for part in parts), number(figures.memory_mb),
                number(figures.rate / results["limit"].rate) if "limit" in results else "–"]
         for ours in OURS:
             row.append("–" if name == ours or ours not in results else
