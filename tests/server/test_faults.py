@@ -132,7 +132,8 @@ BLIND = {
         "direct", sql(f"ALTER {FIND_USER} RENAME TO lost", "ALTER FUNCTION pgsasl.lost(text, inet) RENAME TO find_user"),
         r"function pgsasl.find_user\(.*\) does not exist"),
     "no privilege to look up": (
-        "direct", sql(f"REVOKE EXECUTE ON {FIND_USER} FROM {PLUGIN_LOGIN}", f"GRANT EXECUTE ON {FIND_USER} TO {PLUGIN_LOGIN}"),
+        "direct",
+        sql(f"REVOKE EXECUTE ON {FIND_USER} FROM {PLUGIN_LOGIN}", f"GRANT EXECUTE ON {FIND_USER} TO {PLUGIN_LOGIN}"),
         "permission denied for function find_user"),
     "read-only server where a writable one is asked for": ("writer", READ_ONLY, "session is read-only"),
 }

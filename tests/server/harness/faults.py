@@ -74,7 +74,8 @@ class SmallDisk:
         run("mount", "-t", "tmpfs", "-o", "size=2m,mode=0755", "pgsasl-test", path)
         (path / "space").mkdir()
         run("chown", "postgres", path / "space")
-        cluster.admin(f"CREATE TABLESPACE small LOCATION '{path}/space'", f"GRANT CREATE ON TABLESPACE small TO {PLUGIN_LOGIN}")
+        cluster.admin(f"CREATE TABLESPACE small LOCATION '{path}/space'",
+                      f"GRANT CREATE ON TABLESPACE small TO {PLUGIN_LOGIN}")
         for table in self._tables():
             cluster.admin(f"ALTER TABLE pgsasl.{table} SET TABLESPACE small")
 
