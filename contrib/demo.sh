@@ -74,6 +74,7 @@ add_users() {
              FROM pgsasl.accounts WHERE name = '$account Ltd'" >/dev/null
     done <<-END
 	alice Good
+	judy Good
 	bob Good , enabled => false
 	carol Good
 	dave Late
@@ -206,18 +207,18 @@ rotation() {
     local new
     cat <<'EOF'
 
-A rotation: alice gets another password and the old one an hour's grace. One of her two apps is late.
+A rotation: judy gets another password and the old one an hour's grace. One of her two apps is late.
 
 EOF
-    new=$(sql "SELECT pgsasl.rotate_password('alice', interval '1 hour')")
-    attempt 'new password' 235 - swaks PLAIN alice "$new"
-    attempt 'old password, in its grace' 235 - curl_elsewhere LOGIN alice "$password"
+    new=$(sql "SELECT pgsasl.rotate_password('judy', interval '1 hour')")
+    attempt 'new password' 235 - swaks PLAIN judy "$new"
+    attempt 'old password, in its grace' 235 - curl_elsewhere LOGIN judy "$password"
     show_table 127.0.0.7 'SELECT username, last_used_from, last_used_at FROM pgsasl.rotation_stragglers'
-    sql "SELECT pgsasl.end_rotation('alice')" >/dev/null
-    attempt 'new password' 235 - swaks PLAIN alice "$new"
-    attempt 'old password, the grace is over' 535 stale_password curl_elsewhere LOGIN alice "$password"
+    sql "SELECT pgsasl.end_rotation('judy')" >/dev/null
+    attempt 'new password' 235 - swaks PLAIN judy "$new"
+    attempt 'old password, the grace is over' 535 stale_password curl_elsewhere LOGIN judy "$password"
     show_table rotated "SELECT occurred_at::timestamp(0), client_addr, what_failed, what_to_do
-FROM pgsasl.explain('alice', within => interval '1 minute') ORDER BY occurred_at DESC LIMIT 1"
+FROM pgsasl.explain('judy', within => interval '1 minute') ORDER BY occurred_at DESC LIMIT 1"
 }
 
 # show_table WORD QUERY: prints what people would read. WORD has to be in it, soon: logins are noted without waiting.

@@ -347,9 +347,8 @@ static bool send_session(struct pg *pg, long patience_ms)
 
 /* Queues the query and what must go before it. *syncs_r: how many sync points the answer holds. */
 static bool send_all(struct pg *pg, const struct pg_query *query, const char *const *values,
-    struct deadline deadline, int *syncs_r)
+    long patience_ms, int *syncs_r)
 {
-    long patience_ms = server_patience_ms(pg, deadline);
     bool sent;
 
     *syncs_r = 1;
@@ -501,7 +500,7 @@ static enum run run_once(struct pg *pg, const struct pg_query *query, const char
     enum run run;
     int syncs;
 
-    if (!send_all(pg, query, values, deadline, &syncs)) {
+    if (!send_all(pg, query, values, server_patience_ms(pg, deadline), &syncs)) {
         set_error(pg, PQerrorMessage(pg->conn), NULL);
         return RUN_LOST;
     }
@@ -556,6 +555,8 @@ enum pg_answer pg_execute(struct pg *pg, const struct pg_query *query, const cha
 bool pg_send(struct pg *pg, const struct pg_query *query, const char *const *values,
     struct deadline deadline)
 {
+    /* Nobody waits: what the connection was told will do. */
+    long patience_ms = pg->session_ms > 0 ? pg->session_ms : pg->timeout_ms;
     int syncs;
 
     drop_inherited(pg);
@@ -563,7 +564,7 @@ bool pg_send(struct pg *pg, const struct pg_query *query, const char *const *val
         drop(pg);
     if (pg->conn == NULL && !connect_any(pg, deadline))
         return false;
-    if (!send_all(pg, query, values, deadline, &syncs) || PQflush(pg->conn) < 0) {
+    if (!send_all(pg, query, values, patience_ms, &syncs) || PQflush(pg->conn) < 0) {
         set_error(pg, PQerrorMessage(pg->conn), NULL);
         drop(pg);
         return false;

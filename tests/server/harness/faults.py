@@ -1,6 +1,7 @@
 """What can befall a database: each fault begins on enter and ends on exit, and nobody restarts the mail server."""
 
 import contextlib
+import ipaddress
 import os
 import signal
 import subprocess
@@ -161,7 +162,10 @@ def files(directory, contents):
 class Network:
     """A network namespace with an address that packets can be made to vanish on the way from."""
 
-    NAME, HOST, ADDRESS = f"pgsasl{os.getpid()}", "10.255.254.1", "10.255.254.2"
+    NAME = f"pgsasl{os.getpid()}"
+    # Four addresses of 198.18.0.0/15, which RFC 2544 sets aside for tests, so that two runs don't meet.
+    FIRST = ipaddress.IPv4Address("198.18.0.0") + 4 * (os.getpid() % 32768)
+    HOST, ADDRESS = str(FIRST + 1), str(FIRST + 2)
 
     def __init__(self):
         outside, inside = f"pgs{os.getpid()}a", f"pgs{os.getpid()}b"
