@@ -26,8 +26,9 @@
 enum {
     PREPARED_MAX = 4,
     OPTIONS_MAX = 64,
-    SILENT_MS = 30000, /* a target that ran into the deadline goes last for so long */
-    IDLE_MS = 1000,    /* a connection not used for so long may have died unnoticed */
+    SILENT_MS = 30000,    /* a target that ran into the deadline goes last for so long */
+    IDLE_MS = 1000,       /* a connection not used for so long may have died unnoticed */
+    PATIENCE_MIN_MS = 50, /* what a busy machine may need for a query that takes no time */
     ERROR_MAX = 256
 };
 
@@ -328,7 +329,7 @@ static long server_patience_ms(const struct pg *pg, struct deadline deadline)
     long ms = pg->timeout_ms - pg->timeout_ms / 8;
     int left = deadline_left_ms(deadline);
 
-    while (ms > left && ms > 1)
+    while (ms > left && ms / 2 >= PATIENCE_MIN_MS)
         ms /= 2;
     return ms;
 }
@@ -467,8 +468,11 @@ static enum run collect(struct pg *pg, const struct pg_query *query, int syncs,
             *result_r = result;
             continue;
         }
-        if (status != PGRES_PIPELINE_SYNC && status != PGRES_PIPELINE_ABORTED && run == RUN_DONE)
+        if (status != PGRES_PIPELINE_SYNC && status != PGRES_PIPELINE_ABORTED && run == RUN_DONE) {
             run = note_failure(pg, result);
+            if (syncs > 1)
+                run = RUN_LOST; /* it was the session's set-up: the query may do on another one */
+        }
         PQclear(result);
         if (PQstatus(pg->conn) != CONNECTION_OK)
             return RUN_LOST;
