@@ -1,17 +1,17 @@
 /*
- * secret.c: wiping, comparing and drawing secret bytes, by OpenSSL.
+ * secret.c: wiping and comparing secret bytes by OpenSSL, drawing random ones from the kernel.
  *
- * No other leaf includes OpenSSL. Nothing here allocates, logs or blocks. OpenSSL's error queue
- * belongs to the host, whose TLS reads it: a failure here leaves nothing on it.
+ * Nothing here allocates, logs, blocks or takes a lock. OpenSSL's own generator has locks, and a
+ * child that was forked while another thread held one would wait for it for ever.
  */
 #include "secret.h"
 
-#include <limits.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/random.h>
+#include <sys/types.h>
 
 #include <openssl/crypto.h>
-#include <openssl/err.h>
-#include <openssl/rand.h>
 
 void secret_wipe(void *secret, size_t capacity)
 {
@@ -32,14 +32,17 @@ bool secret_equal(const void *a, const void *b, size_t n)
 
 bool secret_random(void *out, size_t n)
 {
-    bool drawn = false;
+    size_t drawn = 0;
 
-    if (n <= INT_MAX) {
-        (void)ERR_set_mark();
-        drawn = RAND_bytes(out, (int)n) == 1;
-        (void)ERR_pop_to_mark();
+    while (drawn < n) {
+        ssize_t more = getrandom((unsigned char *)out + drawn, n - drawn, GRND_NONBLOCK);
+
+        if (more < 0 && errno != EINTR) {
+            secret_wipe(out, n);
+            return false;
+        }
+        if (more > 0)
+            drawn += (size_t)more;
     }
-    if (!drawn)
-        secret_wipe(out, n);
-    return drawn;
+    return true;
 }

@@ -19,8 +19,8 @@ void secret_wipe_string(char *secret);
 bool secret_equal(const void *a, const void *b, size_t n);
 
 /*
- * Fills out with n random bytes from OpenSSL's generator (RAND_bytes(3)). False: out is all zero
- * and must not be used.
+ * Fills out with n random bytes from the kernel (getrandom(2)). False, which is possible while a
+ * machine boots: out is all zero and must not be used.
  */
 bool secret_random(void *out, size_t n);
 

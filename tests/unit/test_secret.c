@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -20,10 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
-
-#include <openssl/err.h>
 
 #include "secret.h"
 #include "wire.h"
@@ -372,17 +373,42 @@ static void random_bytes_differ(void **state)
     assert_true(secret_random(first, 0));
 }
 
-/* The host's TLS reads the same queue. */
-static void the_hosts_openssl_errors_stay(void **state)
+/* What getrandom(2) does next: a double of it, before the real one. */
+static int interruptions;
+static bool out_of_order;
+
+ssize_t getrandom(void *out, size_t n, unsigned flags)
 {
-    unsigned char byte;
+    if (out_of_order || interruptions-- > 0) {
+        errno = out_of_order ? EAGAIN : EINTR;
+        return -1;
+    }
+    return syscall(SYS_getrandom, out, n > 5 ? 5 : n, flags);
+}
+
+static void random_bytes_come_in_pieces(void **state)
+{
+    unsigned char bytes[64] = {0};
+    size_t zeros = 0;
 
     (void)state;
-    ERR_clear_error();
-    ERR_raise(ERR_LIB_USER, 7);
-    assert_true(secret_random(&byte, 1));
-    assert_int_equal(ERR_GET_REASON(ERR_get_error()), 7);
-    assert_int_equal(ERR_get_error(), 0);
+    interruptions = 3;
+    assert_true(secret_random(bytes, sizeof(bytes)));
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        zeros += bytes[i] == 0;
+    assert_in_range(zeros, 0, 16);
+}
+
+static void no_random_bytes_are_no_bytes(void **state)
+{
+    unsigned char bytes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    const unsigned char nothing[8] = {0};
+
+    (void)state;
+    out_of_order = true;
+    assert_false(secret_random(bytes, sizeof(bytes)));
+    out_of_order = false;
+    assert_memory_equal(bytes, nothing, sizeof(bytes));
 }
 
 static int set_up(void **state)
@@ -415,7 +441,8 @@ int main(void)
         cmocka_unit_test(wipe_string_stops_at_its_end),
         cmocka_unit_test(equal_is_over_all_bytes),
         cmocka_unit_test(random_bytes_differ),
-        cmocka_unit_test(the_hosts_openssl_errors_stay),
+        cmocka_unit_test(random_bytes_come_in_pieces),
+        cmocka_unit_test(no_random_bytes_are_no_bytes),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
