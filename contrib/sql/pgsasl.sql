@@ -212,7 +212,7 @@ CREATE TABLE IF NOT EXISTS pgsasl.auth_failures (
     attempts      integer     NOT NULL DEFAULT 1 CHECK (attempts > 0),
     detail        text,
     counts        boolean     NOT NULL DEFAULT false, -- towards the throttle
-    merged_ids    uuid[], -- the last 32 of the attempts that a throttled row has taken in beside its own
+    merged_ids    uuid[], -- the last 64 of the attempts that a throttled row has taken in beside its own
 
     PRIMARY KEY (occurred_at, attempt_id),
     CONSTRAINT auth_failures_reason_word CHECK (reason IN (
@@ -535,17 +535,18 @@ $$;
 
 -- Always one row. An unknown user is one without user_id and password_hash. Reads only, so a hot standby can run it.
 --
--- The retired_ arrays have settings.retired_kept elements whoever is asked for. What is missing is filled up with decoys,
--- so that the plugin's work after a failure does not tell a user with retired passwords from one without, or from nobody.
+-- The retired_ arrays have settings.retired_kept elements whoever is asked for, NULL where there is nothing, and the plugin
+-- works through each: its work after a failure does not tell a user with retired passwords from one without, or from
+-- nobody.
 --
--- Generic plans: with partitions the planner would think a custom plan the cheaper one, and make it for each login. And
--- indexes: a plan may have been made while this week's partition was empty.
+-- Few expressions outside of queries, and few settings of its own: PL/pgSQL makes each one ready anew at each call. What
+-- the plans need is set for the role.
 CREATE OR REPLACE FUNCTION pgsasl.find_user(username text, client inet)
 RETURNS TABLE (user_id bigint, password_hash text, enabled boolean, account_standing text, deleted_at timestamptz,
     client_allowed boolean, throttled boolean, retired_hashes text[], retired_until timestamptz[],
     retired_at timestamptz[], retired_ids bigint[], decoy_hash text, local_part_known boolean, login_due boolean)
 LANGUAGE plpgsql STABLE ROWS 1 SECURITY DEFINER
-SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
 DECLARE
     kept integer;
@@ -554,24 +555,27 @@ DECLARE
     client_limit integer;
     networks cidr[];
     has_retired boolean;
-    missing integer;
     net cidr := pgsasl.client_net(client);
 BEGIN
     SELECT s.retired_kept, s.throttle_window, s.throttle_user_client, s.throttle_client,
            u.user_id, u.password_hash, u.enabled, u.account_standing, u.allowed_networks,
            u.user_id IS NOT NULL AND coalesce(u.last_login_at <= now() - s.login_stamp_interval, true),
-           EXISTS (SELECT FROM pgsasl.retired_passwords r WHERE r.user_id = u.user_id)
+           EXISTS (SELECT FROM pgsasl.retired_passwords r WHERE r.user_id = u.user_id),
+           array_fill(NULL::text, ARRAY[slots]), array_fill(NULL::timestamptz, ARRAY[slots]),
+           array_fill(NULL::timestamptz, ARRAY[slots]), array_fill(NULL::bigint, ARRAY[slots]), false, false
     INTO kept, span, user_limit, client_limit,
          find_user.user_id, find_user.password_hash, find_user.enabled, find_user.account_standing, networks,
-         find_user.login_due, has_retired
+         find_user.login_due, has_retired,
+         find_user.retired_hashes, find_user.retired_until, find_user.retired_at, find_user.retired_ids, throttled,
+         local_part_known
     FROM (SELECT) AS always LEFT JOIN pgsasl.settings s ON s.only_row
-        LEFT JOIN pgsasl.smtp_users u ON u.username = find_user.username;
-    throttled := false;
-    local_part_known := false;
+        LEFT JOIN pgsasl.smtp_users u ON u.username = find_user.username, coalesce(s.retired_kept, 0) AS slots;
     IF user_id IS NOT NULL THEN
         client_allowed := coalesce(cardinality(networks), 0) = 0 OR pgsasl.is_within(client, networks);
         IF has_retired THEN
-            SELECT array_agg(k.password_hash), array_agg(k.accepted_until), array_agg(k.retired_at), array_agg(k.retired_id)
+            -- In front of the empty slots, of which as many are cut off.
+            SELECT (array_agg(k.password_hash) || retired_hashes)[:kept], (array_agg(k.accepted_until) || retired_until)[:kept],
+                   (array_agg(k.retired_at) || find_user.retired_at)[:kept], (array_agg(k.retired_id) || retired_ids)[:kept]
             INTO find_user.retired_hashes, find_user.retired_until, find_user.retired_at, find_user.retired_ids
             FROM (SELECT r.* FROM pgsasl.retired_passwords r WHERE r.user_id = find_user.user_id
                   ORDER BY r.accepted_until > now() DESC, r.retired_at DESC, r.retired_id DESC
@@ -587,20 +591,6 @@ BEGIN
             local_part_known := EXISTS (
                 SELECT FROM pgsasl.smtp_users u WHERE u.username = split_part(find_user.username, '@', 1));
         END IF;
-    END IF;
-
-    missing := kept - coalesce(cardinality(retired_ids), 0);
-    IF missing > 0 THEN
-        retired_hashes := retired_hashes || array_fill(
-            coalesce(decoy_hash, pgsasl.decoy_of(password_hash), '$2a$10$' || repeat('.', 53)), ARRAY[missing]);
-        retired_until := retired_until || array_fill(NULL::timestamptz, ARRAY[missing]);
-        retired_at := retired_at || array_fill(NULL::timestamptz, ARRAY[missing]);
-        retired_ids := retired_ids || array_fill(NULL::bigint, ARRAY[missing]);
-    ELSIF kept = 0 THEN
-        retired_hashes := '{}';
-        retired_until := '{}';
-        retired_at := '{}';
-        retired_ids := '{}';
     END IF;
 
     throttled := net IS NOT NULL AND least(user_limit, client_limit) IS NOT NULL
@@ -647,7 +637,7 @@ BEGIN
         IF FOUND THEN
             UPDATE pgsasl.auth_failures f
             SET attempts = f.attempts + 1,
-                merged_ids = (f.merged_ids || attempt.attempt_id)[coalesce(cardinality(f.merged_ids), 0) - 30:]
+                merged_ids = (f.merged_ids || attempt.attempt_id)[coalesce(cardinality(f.merged_ids), 0) - 62:]
             WHERE f.occurred_at = found_at AND f.attempt_id = found_id -- enough, but for a plan of when there was no row
                 AND f.reason = 'throttled' AND pgsasl.client_net(f.client_addr) = net;
             RETURN;
@@ -1158,17 +1148,23 @@ BEGIN
 END
 $$;
 
--- The server's own end to what the plugin has given up: a statement past every deadline, a client that has gone.
+-- Generic plans by index: with partitions the planner would think a custom plan the cheaper one and make it for each login,
+-- and a plan made while a table was small would be kept for the life of a connection. And the server's own end to what the
+-- plugin has given up: a statement past every deadline, a client that has gone.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgsasl_plugin') THEN
+        ALTER ROLE pgsasl_plugin SET plan_cache_mode = 'force_generic_plan';
+        ALTER ROLE pgsasl_plugin SET enable_seqscan = off;
         ALTER ROLE pgsasl_plugin SET statement_timeout = '5s';
         ALTER ROLE pgsasl_plugin SET client_connection_check_interval = '1s';
     END IF;
 EXCEPTION
     WHEN insufficient_privilege THEN
         RAISE NOTICE E'pgsasl: role "%" may not alter pgsasl_plugin. Let an administrator run:%', current_user,
-            E'\n    ALTER ROLE pgsasl_plugin SET statement_timeout = ''5s'';'
+            E'\n    ALTER ROLE pgsasl_plugin SET plan_cache_mode = ''force_generic_plan'';'
+            '\n    ALTER ROLE pgsasl_plugin SET enable_seqscan = off;'
+            '\n    ALTER ROLE pgsasl_plugin SET statement_timeout = ''5s'';'
             '\n    ALTER ROLE pgsasl_plugin SET client_connection_check_interval = ''1s'';';
 END
 $$;

@@ -37,8 +37,8 @@ SELECT is(ROW(rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication,
 FROM (VALUES ('pgsasl_plugin', true), ('pgsasl_operator', false), ('pgsasl_auditor', false)) AS t (name, login)
     JOIN pg_roles ON rolname = name;
 SELECT is(rolpassword, NULL, 'pgsasl_plugin has no password of its own') FROM pg_authid WHERE rolname = 'pgsasl_plugin';
-SELECT is(rolconfig, ARRAY['statement_timeout=5s', 'client_connection_check_interval=1s'],
-    'the server ends what the plugin has given up')
+SELECT is(rolconfig, ARRAY['plan_cache_mode=force_generic_plan', 'enable_seqscan=off', 'statement_timeout=5s',
+    'client_connection_check_interval=1s'], 'plans by index, and an end to what the plugin has given up')
 FROM pg_roles WHERE rolname = 'pgsasl_plugin';
 
 -- what each may do, as the catalogue has it

@@ -1,5 +1,7 @@
 -- The throttle: which failures count, for whom, and how throttled ones are merged.
 BEGIN;
+SET plan_cache_mode = force_generic_plan; -- as the role pgsasl_plugin has it
+SET enable_seqscan = off;
 SELECT * FROM no_plan();
 
 SELECT is(pgsasl.client_net(address)::text, net, 'the network of ' || coalesce(address::text, 'none'))
