@@ -10,15 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import pytest
-from conftest import BARE_QUERY
+from conftest import BARE_QUERY, PASSWORD, cheap_hash
 from harness import faults
 from harness.audit import Audit, Desk
 from harness.clients import CLIENTS, Reply, Smtp, encode, plain
-from harness.cluster import PLUGIN_LOGIN, literal
+from harness.cluster import PLUGIN_LOGIN, Cluster, literal
 from harness.exim import USER, Exim, find_exim
 from harness.postfix import HOSTNAME, LogMark, sanitizer_of
 from harness.processes import wait_for
 from test_cache import SLOW_HASH
+from test_faults import FIND_USER, RECORD
 
 ACCEPTED = Reply(235, "Authentication succeeded")
 REJECTED = Reply(535, "Incorrect authentication data")
@@ -263,6 +264,11 @@ def rename(function, arguments):
                    f"ALTER FUNCTION pgsasl.lost({arguments}) RENAME TO {function}")
 
 
+def without_privilege(function):
+    """The plugin may not call the function inside the block."""
+    return changed(f"REVOKE EXECUTE ON {function} FROM {PLUGIN_LOGIN}", f"GRANT EXECUTE ON {function} TO {PLUGIN_LOGIN}")
+
+
 # In all of these nothing is known of the user.
 BLIND = {
     "server stopped": stopped,
@@ -272,13 +278,16 @@ BLIND = {
     "too many connections": changed(f"ALTER ROLE {PLUGIN_LOGIN} CONNECTION LIMIT 0",
                                     f"ALTER ROLE {PLUGIN_LOGIN} CONNECTION LIMIT -1"),
     "no such function": rename("find_user", "text, inet"),
+    "no privilege to look up": without_privilege(FIND_USER),
 }
+ROWS_GO_ON = ("no such function", "no privilege to look up")  # in these only the look-up fails
 
 # In these the look-up works, and the row can't be stored.
 DEAF = {
     "audit table locked": lambda cluster, _: faults.locked(cluster, "auth_failures"),
     "audit table gone": changed("ALTER TABLE pgsasl.auth_failures RENAME TO lost",
                                 "ALTER TABLE pgsasl.lost RENAME TO auth_failures"),
+    "no privilege to record": without_privilege(f"FUNCTION {RECORD}"),
     "read-only server": changed(f"ALTER ROLE {PLUGIN_LOGIN} SET default_transaction_read_only = on",
                                 f"ALTER ROLE {PLUGIN_LOGIN} RESET default_transaction_read_only"),
 }
@@ -324,7 +333,7 @@ def test_nothing_known(spooling, spool, cluster, db, user, fault):
         for number, mechanism in enumerate(MECHANISMS):
             assert answer(service, mechanism, user.name, user.password) == LATER
             assert answer(service, mechanism, user.name, "wrong") == LATER
-            if fault != "no such function":
+            if fault not in ROWS_GO_ON:
                 assert len(spool.waiting()) == 2 * number + 2
     assert answer(service, "PLAIN", user.name, user.password) == ACCEPTED
     assert spool.waiting() == []
@@ -352,6 +361,47 @@ def test_never_reached(spooling, spool, cluster, db, user, fault):
     assert answer(spooling(), "LOGIN", user.name, user.password) == ACCEPTED
     assert spool.waiting() == []
     assert reasons(db, user.name) == ["backend_unavailable"] * 2
+
+
+def test_dropped_packets(spooling, spool, cluster, db, user):
+    """The way to the database swallows all packets; once it does not, the first login is accepted."""
+    with contextlib.ExitStack() as stack:
+        network = faults.Network()
+        stack.callback(network.close)
+        relay = faults.Relay(cluster, network.ADDRESS, network.NAME)
+        stack.callback(relay.close)
+        service = spooling(pgsasl_conninfo_file=None,
+                           pgsasl_conninfo=cluster.conninfo(host=network.ADDRESS, port=relay.port))
+        with network.dropping():
+            for mechanism in MECHANISMS:
+                assert answer(service, mechanism, user.name, user.password) == LATER
+        assert len(spool.waiting()) == 2
+        for _ in range(5):  # a login that had to wait for the way to be open again leaves the rows to the next
+            assert answer(service, "LOGIN", user.name, user.password) == ACCEPTED
+            if not spool.waiting():
+                break
+    assert spool.waiting() == []
+    assert reasons(db, user.name) == ["backend_unavailable"] * 2
+
+
+def test_disk_full(spooling, spool, workdir):
+    """No room for a row: right is right and wrong is wrong, and once there is room the rows are moved on."""
+    cluster = Cluster.create(workdir / "exim-small")
+    with contextlib.ExitStack() as stack:
+        stack.callback(cluster.stop)
+        disk = faults.SmallDisk(cluster, workdir / "exim-small-disk")
+        stack.push(lambda *_: (cluster.stop(), disk.close()))
+        cluster.sql("INSERT INTO pgsasl.smtp_users (username, password_hash, account_id) "
+                    f"VALUES ('small', {literal(cheap_hash(PASSWORD))}, pgsasl.add_account('small'))")
+        service = spooling(pgsasl_conninfo_file=None, pgsasl_conninfo=cluster.conninfo())
+        with disk.full():
+            for mechanism in MECHANISMS:
+                assert answer(service, mechanism, "small", "wrong") == REJECTED
+            assert len(spool.waiting()) == 2
+            assert answer(service, "LOGIN", "small", PASSWORD) == ACCEPTED
+        assert answer(service, "PLAIN", "small", PASSWORD) == ACCEPTED
+        assert spool.waiting() == []
+        assert cluster.sql("SELECT reason FROM pgsasl.auth_failures WHERE username = 'small'").split() == ["wrong_password"] * 2
 
 
 @pytest.mark.parametrize("fault", DEAF)
