@@ -126,8 +126,8 @@ SELECT fail('app', '192.0.2.1', 1, :minute, 'throttled', id(n)) FROM unnest(ARRA
 SELECT bag_eq('SELECT attempt_id, attempts, merged_ids FROM pgsasl.auth_failures',
     'VALUES (id(1), 3, ARRAY[id(2), id(3)])', 'an attempt that is sent again counts once');
 SELECT fail('app', '192.0.2.1', 1, :minute, 'throttled', id(n)) FROM generate_series(4, 100) AS n;
-SELECT is(ROW(attempts, cardinality(merged_ids), merged_ids[1], merged_ids[32])::text, ROW(100, 32, id(69), id(100))::text,
-    'the last 32 are remembered')
+SELECT is(ROW(attempts, cardinality(merged_ids), merged_ids[1], merged_ids[64])::text, ROW(100, 64, id(37), id(100))::text,
+    'the last 64 are remembered')
 FROM pgsasl.auth_failures;
 SELECT fail('app', '192.0.2.1', 1, :minute, 'throttled', id(n)) FROM generate_series(69, 100) AS n;
 SELECT is(attempts, 100, 'each of them') FROM pgsasl.auth_failures;
