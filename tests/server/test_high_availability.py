@@ -10,7 +10,7 @@ from harness.clients import Smtp, plain
 from harness.cluster import DATABASE, PLUGIN_LOGIN, Cluster, literal
 from harness.postfix import sasl_conf
 from harness.processes import wait_for
-from harness.standby import Standby, kill
+from harness.standby import Standby
 
 TIMEOUT_MS = 1500
 
@@ -122,7 +122,7 @@ def test_failover(pair):
         assert answer(service, name, PASSWORD) == ACCEPTED
     pair.standby.catch_up_with(pair.primary)
 
-    kill(pair.primary)
+    pair.primary.kill()
     for _ in range(2):
         assert answer(split, "app-2", PASSWORD) == ACCEPTED
         assert answer(split, "app-2", "wrong") == REJECTED

@@ -1,12 +1,9 @@
-"""A streaming standby of a cluster, and the death of a primary."""
+"""A streaming standby of a cluster."""
 
-import os
 import shutil
-import signal
 
 from .cluster import Cluster
-from .faults import family, postmaster
-from .processes import alive, free_port, wait_for
+from .processes import free_port, wait_for
 
 
 class Standby(Cluster):
@@ -35,11 +32,3 @@ class Standby(Cluster):
     def promote(self):
         """Makes it a primary, and waits until it is one."""
         self._as_postgres("pg_ctl", "promote", "--wait", "--silent", "--pgdata", self.data)
-
-
-def kill(cluster):
-    """Ends every process of a server at once, as a power cut would."""
-    pids = family(postmaster(cluster))
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not any(alive(pid) for pid in pids), "the server to be dead")
