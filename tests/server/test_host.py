@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness.cluster import PLUGIN_LOGIN, literal
+from harness.cluster import PLUGIN_LOGIN
 from harness.postfix import built_library, plugin_dir, sanitizer_of
 
 LOGINS = 500  # with PLAIN, and as many with LOGIN
@@ -115,20 +115,24 @@ def test_fork(guest, db, user, library):
     if "asan" in (sanitizer_of(library) or ""):
         return  # a child may find the lock of ASan's allocator taken, for good
     db.sql("""
-        CREATE TABLE asked (username text, pid integer);
+        CREATE TABLE asked (nth bigint GENERATED ALWAYS AS IDENTITY, username text, pid integer);
         CREATE FUNCTION by_pid(name text, client inet) RETURNS TABLE (password_hash text) LANGUAGE sql VOLATILE
             SECURITY DEFINER AS $$
-                INSERT INTO asked VALUES (name, pg_backend_pid());
+                INSERT INTO asked (username, pid) VALUES (name, pg_backend_pid());
                 SELECT password_hash FROM pgsasl.smtp_users WHERE username = name $$""")
     process = guest("fork", 1, pgsasl_user_query="SELECT * FROM by_pid($1, $2)")
     assert finish(process) == "0 children failed, 0 wrong codes in the parent"
-    children = {row["username"]: row["pids"] for row in db.rows(
-        "SELECT username, array_agg(DISTINCT pid) AS pids FROM asked WHERE username LIKE '%-child-%' GROUP BY 1")}
+    asked = db.rows("SELECT username, pid FROM asked ORDER BY nth")
+    parent = asked[0]["pid"]
+    children = {}
+    for row in asked:
+        if row["username"] != user.name:
+            children.setdefault(row["username"], set()).add(row["pid"])
     assert len(children) == 12 and all(len(pids) == 1 for pids in children.values()), children
-    # The parent's own backend asked for nobody's child, and outlived them all.
-    parent = db.value(f"SELECT pid FROM asked WHERE username = {literal(user.name)} ORDER BY ctid LIMIT 1")
-    assert [parent] not in children.values() and len({pids[0] for pids in children.values()}) == 12
-    assert db.value(f"SELECT pid FROM asked WHERE username = {literal(user.name)} ORDER BY ctid DESC LIMIT 1") == parent
+    # The parent's own backend asked for nobody's child, outlived them all, and was its only one.
+    born = set().union(*children.values())
+    assert len(born) == 12 and parent not in born
+    assert asked[-1]["pid"] == parent and {row["pid"] for row in asked} == born | {parent}
 
 
 def test_state_of_the_process(guest, cluster):
