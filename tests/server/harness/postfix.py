@@ -12,7 +12,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from .processes import SOURCE, alive, free_port, listening, run, wait_for
+from .processes import SOURCE, TimedOut, alive, free_port, listening, run, wait_for
 
 SAMPLES = SOURCE / "contrib/postfix"
 HOSTNAME = "mail.example.test"
@@ -194,9 +194,17 @@ class Postfix:
         self._wait_for_services()
 
     def reload(self):
-        """Makes the configuration hold for new smtpd processes."""
+        """Makes the configuration hold for new smtpd processes.
+
+        A master writes its log by a blocking send to postlogd, which it may itself have to start first: once in a while it
+        waits for ever. It is begun anew then; it never loads the module under test.
+        """
         run("postfix", "-c", self.config, "reload")
-        self._wait_for_services()
+        try:
+            self._wait_for_services()
+        except TimedOut:
+            self._kill()
+            self.start()
 
     def _wait_for_services(self):
         for service in self.services.values():
@@ -220,7 +228,12 @@ class Postfix:
         if pid is None or not alive(pid):
             return
         run("postfix", "-c", self.config, "stop", check=False)
-        if alive(pid):
+        self._kill()
+
+    def _kill(self):
+        """Ends the master and all of its processes, if it lives."""
+        pid = self.master_pid()
+        if pid is not None and alive(pid):
             os.killpg(pid, signal.SIGKILL)
             wait_for(lambda: not alive(pid), "Postfix's master to end")
 
