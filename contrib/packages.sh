@@ -19,7 +19,7 @@ PACKAGES_CHECK=(clang clang-format libclang-rt-14-dev libcmocka-dev binutils she
 
 # tests/bench/compare's peers, and what the stock sql plugin is linked with; the plugin itself is only unpacked.
 # shellcheck disable=SC2034
-PACKAGES_BENCH=(dovecot-core dovecot-pgsql libmariadb3 libsqlite3-0)
+PACKAGES_BENCH=(dovecot-core dovecot-pgsql libmariadb3 libsqlite3-0 linux-perf)
 
 # packages_missing PACKAGE...: prints those that are not installed.
 packages_missing() {

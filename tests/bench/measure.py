@@ -111,7 +111,7 @@ def used_ns(side):
     processes = Processes()
     postmaster = int((side.cluster.data / "postmaster.pid").read_text(encoding="ascii").split()[0])
     daemon = side.daemon_pid()
-    return Counter(smtpd=processes.smtpd_ns(side.postfix.master_pid()),
+    return Counter(smtpd=side.mail_server_ns(processes),
                    auth=processes.tree_ns(daemon) if daemon else 0, database=processes.tree_ns(postmaster))
 
 
@@ -123,7 +123,7 @@ def run_slice(side, scenario, seconds, seed):
          scenario.prefix, str(scenario.users), scenario.password, str(seed), str(scenario.rate)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=seconds + 180)
     if done.returncode != 0:
-        raise RuntimeError(f"{side.name}: {done.stderr}{side.postfix.log_text()[-2000:]}")
+        raise RuntimeError(f"{side.name}: {done.stderr}{side.server.log_text()[-2000:]}")
     figures = Figures(seconds=seconds, cpu_ns=used_ns(side) - before)
     for line in done.stdout.splitlines():
         ended_us, took_us, code = (line + " ").split(" ")[:3]
@@ -133,5 +133,5 @@ def run_slice(side, scenario, seconds, seed):
         figures.latencies_ms.append(int(took_us) / 1000)
         figures.codes[code] += 1
         figures.within += int(ended_us) <= seconds * 1e6
-    figures.memory_kb = [private_kb(pid) for pid in Processes().smtpds(side.postfix.master_pid())]
+    figures.memory_kb = [private_kb(pid) for pid in side.session_pids(Processes())]
     return figures

@@ -1,4 +1,4 @@
-"""The sides of the comparison: one Postfix each, alike but for who answers AUTH, before one PostgreSQL cluster."""
+"""The sides of the comparison: one mail server each, alike but for who answers AUTH, before one PostgreSQL cluster."""
 
 import contextlib
 import os
@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from harness.cluster import DATABASE, Cluster, Session, literal
+from harness.exim import Exim, find_exim
 from harness.postfix import STOCK_PLUGINS, Postfix, built_library, plugin_dir, sasl_conf
 from harness.processes import SOURCE, run, wait_for
 
@@ -39,6 +40,10 @@ def built(name):
 def install_peers():
     """Brings in the peers' packages, as contrib/packages.sh does: no daemon is started."""
     run("bash", "-c", 'source contrib/packages.sh && packages_install "${PACKAGES_BENCH[@]}"', cwd=SOURCE, timeout=600)
+    if find_exim() is None:
+        found = run("bash", "-c", 'source contrib/packages.sh && source contrib/packages-exim.sh && packages_exim && '
+                    'echo "$PGSASL_EXIM"', cwd=SOURCE, timeout=600)
+        os.environ["PGSASL_EXIM"] = found.stdout.strip()
 
 
 def create_cluster(base):
@@ -74,13 +79,14 @@ def add_users(cluster, prefix, first, end):
 
 
 class Side:
-    """One way to answer AUTH. Subclasses say how."""
+    """One way to answer AUTH. Subclasses say how. The server is a Postfix but where family says otherwise."""
 
     name = label = ""
+    family = "postfix"
 
     def __init__(self, base, cluster, max_use=100):
         self.base, self.cluster, self.max_use = base / self.name, cluster, max_use
-        self.postfix = self.service = None
+        self.server = self.service = None
 
     def sasl_path(self):
         """The directories that libsasl looks for plugins in."""
@@ -98,16 +104,24 @@ class Side:
         """Starts the side's Postfix, and what else it has."""
         self.base.mkdir()
         self.base.chmod(0o755)
-        self.postfix = Postfix.create(self.base / "postfix", self.sasl_path(), self.cluster.conninfo())
+        self.server = Postfix.create(self.base / "postfix", self.sasl_path(), self.cluster.conninfo())
         # The clients' addresses have no names.
-        self.postfix.set(smtpd_peername_lookup="no", max_use=self.max_use)
-        self.service = self.postfix.add_service("bench", self.sasl_conf(), **self.parameters())
-        self.postfix.start()
+        self.server.set(smtpd_peername_lookup="no", max_use=self.max_use)
+        self.service = self.server.add_service("bench", self.sasl_conf(), **self.parameters())
+        self.server.start()
 
     def stop(self):
         """Stops all that start() has started, as far as it got."""
-        if self.postfix is not None:
-            self.postfix.stop()
+        if self.server is not None:
+            self.server.stop()
+
+    def mail_server_ns(self, processes):
+        """CPU time of the processes that serve sessions, of which the master's other children use next to none."""
+        return processes.smtpd_ns(self.server.master_pid())
+
+    def session_pids(self, processes):
+        """Those of them that live."""
+        return processes.smtpds(self.server.master_pid())
 
     def daemon_pid(self):
         """The side's own daemon, beside smtpd and PostgreSQL; None where it has none."""
@@ -136,7 +150,7 @@ class Pgsasl(Side):
         return [plugin_dir(self.base / "sasl2", {"libpgsasl.so": built_library()})]
 
     def sasl_conf(self):
-        return sasl_conf({"pgsasl_conninfo_file": self.postfix.config / "sasl/pgsasl.conninfo",
+        return sasl_conf({"pgsasl_conninfo_file": self.server.config / "sasl/pgsasl.conninfo",
                           "pgsasl_spool_file": self.base / "spool"} | self.more_options())
 
     def more_options(self):
@@ -263,5 +277,64 @@ class CyrusSql(Side):
                 "sql_select: SELECT password FROM bench_plain WHERE username = '%u'\n")
 
 
-SIDES = {side.name: side for side in (Limit, Pgsasl, PgsaslCache, Dovecot, CyrusSql)}
+class InExim(Side):
+    """One way to answer AUTH in Exim, which forks a process for each session."""
+
+    family = "exim"
+
+    def sasl_path(self):
+        return []
+
+    def sasl_conf(self):
+        return None
+
+    def authenticators(self):
+        """What stands in the place of contrib/exim's; None: that."""
+        return None
+
+    def start(self):
+        self.base.mkdir()
+        self.base.chmod(0o755)
+        self.server = Exim(self.base / "exim", find_exim(), self.sasl_path(), self.cluster.conninfo(),
+                           instead=self.authenticators())
+        self.server.configure(pgsasl_require_tls="no")  # the clients of the comparison have none
+        self.service = self.server.services["clear"]
+        self.server.start()
+
+    def mail_server_ns(self, processes):
+        return processes.tree_ns(self.server.process.pid)
+
+    def session_pids(self, processes):
+        return []
+
+
+class EximPgsasl(InExim):
+    """This project, as contrib/exim has it."""
+
+    name, label = "exim-pgsasl", "Exim, pgsasl"
+
+    def sasl_path(self):
+        return [plugin_dir(self.base / "sasl2", {"libpgsasl.so": built_library()})]
+
+
+EXIM_LOOKUP = """
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_prompts = :
+  server_condition = ${{if crypteq{{$auth3}}{{${{lookup pgsql,servers=127.0.0.1::{port}/{database}/{user}/{password}{{SELECT password_hash FROM pgsasl.smtp_users WHERE username = '${{quote_pgsql:$auth2}}' AND enabled AND account_standing = 'good'}}}}}}}}
+  server_set_id = $auth2
+"""
+
+
+class EximLookup(InExim):
+    """Exim's own look-up and comparison."""
+
+    name, label = "exim-lookup", "Exim, ${lookup pgsql}"
+
+    def authenticators(self):
+        return EXIM_LOOKUP.format(port=self.cluster.port, database=DATABASE, user=PEER, password=self.cluster.peer_password)
+
+
+SIDES = {side.name: side for side in (Limit, Pgsasl, PgsaslCache, Dovecot, CyrusSql, EximPgsasl, EximLookup)}
 ABSENT = "saslauthd with PAM: Debian 12 has no PAM module for PostgreSQL"

@@ -77,8 +77,12 @@ class Exim:
     # What Exim says by itself of an AUTH that failed, after all that we had to say.
     AFTER = r"^exim\[\d+\]: \S+ authenticator failed for "
 
-    def __init__(self, base, program, sasl_path, conninfo, preload=None):
-        """Makes the instance; its SASL plugins come from the directories of sasl_path. It is not started yet."""
+    def __init__(self, base, program, sasl_path, conninfo, preload=None, instead=None):
+        """Makes the instance; its SASL plugins come from the directories of sasl_path. It is not started yet.
+
+        instead is text that stands in the place of contrib/exim's authenticators.
+        """
+        self.instead = instead
         self.base, self.program = Path(base), Path(program)
         self.sasl = self.base / "sasl"
         self.environment = {"PATH": os.environ["PATH"], "SASL_PATH": ":".join(str(directory) for directory in sasl_path),
@@ -106,7 +110,8 @@ class Exim:
         self.write_for_exim("sasl/pgsasl.conninfo", conninfo + "\n")
         self.configure()
         # The sample offers AUTH inside TLS only. One port of ours offers it without.
-        authenticators = (SAMPLES / "authenticators.conf").read_text(encoding="utf-8").replace(
+        sample = self.instead or (SAMPLES / "authenticators.conf").read_text(encoding="utf-8")
+        authenticators = sample.replace(
             "${if def:tls_in_cipher}", f"${{if or{{{{def:tls_in_cipher}}{{eq{{$received_port}}{{{self.services['clear'].port}}}}}}}}}")
         ports = {name: service.port for name, service in self.services.items()}
         (self.base / "exim.conf").write_text(CONFIG.format(

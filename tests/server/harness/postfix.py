@@ -9,6 +9,7 @@ import os
 import pwd
 import re
 import signal
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -196,15 +197,22 @@ class Postfix:
     def reload(self):
         """Makes the configuration hold for new smtpd processes.
 
-        A master writes its log by a blocking send to postlogd, which it may itself have to start first: once in a while it
-        waits for ever. It is begun anew then; it never loads the module under test.
+        A master writes its log by a blocking send to postlogd, which a reload ends and the master has to start again: when
+        other processes have filled the socket meanwhile, all of them wait for ever. Such an instance is begun anew; the
+        master never loads the module under test.
         """
         run("postfix", "-c", self.config, "reload")
         try:
             self._wait_for_services()
-        except TimedOut:
+            self._wait_for_postlogd()
+        except (TimedOut, subprocess.TimeoutExpired):
             self._kill()
             self.start()
+
+    def _wait_for_postlogd(self):
+        mark = LogMark(self)
+        run("postlog", "-c", self.config, "-t", "harness", "reloaded", timeout=15)
+        mark.wait_for(" harness.*: reloaded$")
 
     def _wait_for_services(self):
         for service in self.services.values():
