@@ -232,15 +232,22 @@ CREATE INDEX IF NOT EXISTS auth_failures_user_id_idx
     ON pgsasl.auth_failures (user_id, occurred_at DESC) WHERE user_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS auth_failures_account_id_idx
     ON pgsasl.auth_failures (account_id, occurred_at DESC) WHERE account_id IS NOT NULL;
--- The throttle's counters: find_user() counts entries of the first two, no further than the limit.
-CREATE INDEX IF NOT EXISTS auth_failures_counts_user_idx
-    ON pgsasl.auth_failures (username, pgsasl.client_net(client_addr), occurred_at DESC) WHERE counts;
-CREATE INDEX IF NOT EXISTS auth_failures_counts_client_idx
-    ON pgsasl.auth_failures (pgsasl.client_net(client_addr), occurred_at DESC) WHERE counts;
-CREATE INDEX IF NOT EXISTS auth_failures_counts_stale_idx
-    ON pgsasl.auth_failures (username, occurred_at DESC) WHERE counts AND failed_checks @> '{stale_password}';
 CREATE INDEX IF NOT EXISTS auth_failures_throttled_idx
     ON pgsasl.auth_failures (pgsasl.client_net(client_addr), occurred_at DESC) WHERE reason = 'throttled';
+
+-- The failures of the last while that count towards the throttle, by trigger. A login reads this small table and never
+-- auth_failures: the first look-up of a connection would pay for each of its partitions, and each one for their locks.
+CREATE TABLE IF NOT EXISTS pgsasl.recent_guesses (
+    occurred_at timestamptz NOT NULL,
+    attempt_id  uuid        NOT NULL,
+    username    text        COLLATE "C",
+    net         cidr, -- the client's, by client_net()
+    stale       boolean     NOT NULL,
+    PRIMARY KEY (occurred_at, attempt_id)
+) WITH (autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX IF NOT EXISTS recent_guesses_net_idx ON pgsasl.recent_guesses (net, occurred_at DESC);
+CREATE INDEX IF NOT EXISTS recent_guesses_user_idx ON pgsasl.recent_guesses (username, net, occurred_at DESC);
+CREATE INDEX IF NOT EXISTS recent_guesses_stale_idx ON pgsasl.recent_guesses (username, occurred_at DESC) WHERE stale;
 
 -- What each reason means to a person. The texts stand here and nowhere else; loading this file puts them back.
 CREATE TABLE IF NOT EXISTS pgsasl.reasons (
@@ -370,6 +377,48 @@ $$;
 CREATE OR REPLACE TRIGGER no_truncate BEFORE TRUNCATE ON pgsasl.smtp_users
     FOR EACH STATEMENT EXECUTE FUNCTION pgsasl.refuse_truncate();
 
+-- recent_guesses follows auth_failures, whoever changes that. Of each twenty failures one clears away what is past, more
+-- than came meanwhile: so rarely because rows that a long transaction keeps alive are passed over each time.
+CREATE OR REPLACE FUNCTION pgsasl.remember_guess() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    INSERT INTO pgsasl.recent_guesses (occurred_at, attempt_id, username, net, stale)
+    VALUES (NEW.occurred_at, NEW.attempt_id, NEW.username, pgsasl.client_net(NEW.client_addr),
+            NEW.failed_checks @> '{stale_password}')
+    ON CONFLICT DO NOTHING;
+    IF random() < 0.05 THEN
+        DELETE FROM pgsasl.recent_guesses
+        WHERE (occurred_at, attempt_id) IN (
+            SELECT g.occurred_at, g.attempt_id FROM pgsasl.recent_guesses g
+            WHERE g.occurred_at < now() - (SELECT s.throttle_window FROM pgsasl.settings s WHERE s.only_row)
+            ORDER BY g.occurred_at LIMIT 100 FOR UPDATE SKIP LOCKED);
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER guess_made AFTER INSERT OR UPDATE OF counts ON pgsasl.auth_failures
+    FOR EACH ROW WHEN (NEW.counts -- and no window is longer than a day
+                       AND NEW.occurred_at > now() - interval '1 day' AND NEW.occurred_at < now() + interval '1 day')
+    EXECUTE FUNCTION pgsasl.remember_guess();
+
+CREATE OR REPLACE FUNCTION pgsasl.forget_guess() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        DELETE FROM pgsasl.recent_guesses;
+    ELSIF TG_OP = 'DELETE' OR NOT NEW.counts THEN
+        DELETE FROM pgsasl.recent_guesses g WHERE g.occurred_at = OLD.occurred_at AND g.attempt_id = OLD.attempt_id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER guess_gone AFTER DELETE OR UPDATE OF counts ON pgsasl.auth_failures
+    FOR EACH ROW WHEN (OLD.counts) EXECUTE FUNCTION pgsasl.forget_guess();
+CREATE OR REPLACE TRIGGER guesses_gone AFTER TRUNCATE ON pgsasl.auth_failures
+    FOR EACH STATEMENT EXECUTE FUNCTION pgsasl.forget_guess();
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Partitions of auth_failures: one a week, Monday to Monday in UTC, made by record_failure() a week ahead of need
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -404,6 +453,12 @@ BEGIN
         USING first_moment, next_moment;
     EXECUTE format('ALTER TABLE pgsasl.auth_failures ATTACH PARTITION pgsasl.%I FOR VALUES FROM (%L) TO (%L)',
         partition, first_moment, next_moment);
+    -- To the trigger, what moved out was deleted.
+    INSERT INTO pgsasl.recent_guesses (occurred_at, attempt_id, username, net, stale)
+    SELECT f.occurred_at, f.attempt_id, f.username, pgsasl.client_net(f.client_addr), f.failed_checks @> '{stale_password}'
+    FROM pgsasl.auth_failures f
+    WHERE f.occurred_at >= first_moment AND f.occurred_at < next_moment AND f.counts
+        AND f.occurred_at > now() - interval '1 day' AND f.occurred_at < now() + interval '1 day';
 END
 $$;
 
@@ -501,9 +556,9 @@ END
 $$;
 
 -- Whether a client has failed too often, by the limits that are not NULL. Where a network has not as many failures as the
--- lower limit, no user name has: that is the usual case, and one probe. Bounded above as well, so that the default partition
--- need not be read; by as much as below, for mail servers whose clock is ahead. The audit changes no verdict: a table that is
--- locked, damaged or gone throttles nobody, and a look-up waits for it no longer than this.
+-- lower limit, no user name has: that is the usual case, and one probe. Bounded above as below, for mail servers whose clock
+-- is ahead. The throttle holds up no login for its own sake: a table that is locked, damaged or gone throttles nobody, and a
+-- look-up waits for it no longer than this.
 CREATE OR REPLACE FUNCTION pgsasl.is_throttled(username text, net cidr, user_limit integer, client_limit integer,
     span interval) RETURNS boolean
 LANGUAGE plpgsql STABLE SET lock_timeout = '100ms' -- and what find_user() has set
@@ -513,20 +568,20 @@ DECLARE
     until timestamptz := now() + span;
 BEGIN
     IF NOT EXISTS (
-        SELECT FROM pgsasl.auth_failures f
-        WHERE pgsasl.client_net(f.client_addr) = net AND f.occurred_at > since AND f.occurred_at < until AND f.counts
+        SELECT FROM pgsasl.recent_guesses g
+        WHERE g.net = is_throttled.net AND g.occurred_at > since AND g.occurred_at < until
         OFFSET least(user_limit, client_limit) - 1)
     THEN
         RETURN false;
     END IF;
     RETURN user_limit IS NOT NULL AND EXISTS (
-            SELECT FROM pgsasl.auth_failures f
-            WHERE f.username = is_throttled.username AND pgsasl.client_net(f.client_addr) = net
-                AND f.occurred_at > since AND f.occurred_at < until AND f.counts
+            SELECT FROM pgsasl.recent_guesses g
+            WHERE g.username = is_throttled.username AND g.net = is_throttled.net
+                AND g.occurred_at > since AND g.occurred_at < until
             OFFSET user_limit - 1)
         OR client_limit IS NOT NULL AND EXISTS (
-            SELECT FROM pgsasl.auth_failures f
-            WHERE pgsasl.client_net(f.client_addr) = net AND f.occurred_at > since AND f.occurred_at < until AND f.counts
+            SELECT FROM pgsasl.recent_guesses g
+            WHERE g.net = is_throttled.net AND g.occurred_at > since AND g.occurred_at < until
             OFFSET client_limit - 1);
 EXCEPTION WHEN OTHERS THEN
     RETURN false;
@@ -672,9 +727,9 @@ BEGIN
     END IF;
     SELECT s.throttle_window INTO span FROM pgsasl.settings s WHERE s.only_row;
     RETURN NOT EXISTS (
-        SELECT FROM pgsasl.auth_failures f
-        WHERE f.username = attempt.username AND f.counts AND f.failed_checks @> '{stale_password}'
-            AND f.occurred_at > attempt.occurred_at - span AND f.occurred_at < attempt.occurred_at + span);
+        SELECT FROM pgsasl.recent_guesses g
+        WHERE g.username = attempt.username AND g.stale
+            AND g.occurred_at > attempt.occurred_at - span AND g.occurred_at < attempt.occurred_at + span);
 END
 $$;
 
@@ -1018,16 +1073,16 @@ $$;
 CREATE OR REPLACE FUNCTION pgsasl.throttled_clients(username text) RETURNS SETOF cidr
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
-    SELECT pgsasl.client_net(f.client_addr)
-    FROM pgsasl.auth_failures f CROSS JOIN pgsasl.settings s
-    WHERE f.counts AND f.occurred_at > now() - s.throttle_window AND f.occurred_at < now() + s.throttle_window
-        AND pgsasl.client_net(f.client_addr) IN (
+    SELECT g.net
+    FROM pgsasl.recent_guesses g CROSS JOIN pgsasl.settings s
+    WHERE g.occurred_at > now() - s.throttle_window AND g.occurred_at < now() + s.throttle_window
+        AND g.net IN (
             SELECT pgsasl.client_net(t.client_addr) FROM pgsasl.auth_failures t
             WHERE t.username = throttled_clients.username
                 AND t.occurred_at > now() - s.throttle_window AND t.occurred_at < now() + s.throttle_window)
     GROUP BY 1, s.throttle_user_client, s.throttle_client
     HAVING count(*) >= s.throttle_client
-        OR count(*) FILTER (WHERE f.username = throttled_clients.username) >= s.throttle_user_client
+        OR count(*) FILTER (WHERE g.username = throttled_clients.username) >= s.throttle_user_client
 $$;
 
 -- Each check as it stands now, one a row; ok is NULL where there is nothing to be well or not.
@@ -1075,7 +1130,7 @@ END
 $$;
 
 -- Forgets what is older: deletes from the default partition, drops those that hold nothing newer. Returns what it did.
--- Dropping takes a lock behind which logins queue up: it is asked for a moment at a time, and held to the end of the
+-- Dropping takes a lock behind which failures queue up: it is asked for a moment at a time, and held to the end of the
 -- transaction, so let this call be all of it.
 CREATE OR REPLACE FUNCTION pgsasl.purge_failures(older_than interval) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp SET lock_timeout = '200ms'
@@ -1088,6 +1143,7 @@ BEGIN
     IF older_than IS NULL OR older_than < interval '1 hour' THEN
         RAISE EXCEPTION 'purge_failures keeps the last hour at least' USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    DELETE FROM pgsasl.recent_guesses WHERE occurred_at < now() - older_than;
     DELETE FROM pgsasl.auth_failures_default WHERE occurred_at < now() - older_than;
     GET DIAGNOSTICS deleted = ROW_COUNT;
 
@@ -1148,8 +1204,8 @@ BEGIN
 END
 $$;
 
--- Generic plans by index: with partitions the planner would think a custom plan the cheaper one and make it for each login,
--- and a plan made while a table was small would be kept for the life of a connection. And the server's own end to what the
+-- Generic plans by index: none is made for one login alone, and none of when a table was small is kept for the life of a
+-- connection. And the server's own end to what the
 -- plugin has given up: a statement past every deadline, a client that has gone.
 DO $$
 BEGIN

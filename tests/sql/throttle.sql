@@ -150,19 +150,55 @@ FROM pgsasl.auth_failures WHERE client_addr IS NULL;
 SELECT lives_ok(format($$SELECT fail('app', '192.0.2.1', 2, %L, 'throttled')$$, at), 'any time has its row: ' || at)
 FROM unnest(ARRAY['-infinity', '0044-03-15 12:00 BC', 'infinity']) AS at;
 
+-- recent_guesses follows auth_failures
+CREATE FUNCTION guesses() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM pgsasl.recent_guesses';
+DELETE FROM pgsasl.auth_failures;
+SELECT is(guesses(), 0::bigint, 'what is deleted is forgotten');
+SELECT fail('app', '192.0.2.1', 3);
+UPDATE pgsasl.auth_failures SET counts = true, detail = 'the same';
+SELECT is(throttled('app', '192.0.2.1'), true, 'three count');
+UPDATE pgsasl.auth_failures SET counts = false;
+SELECT is(ROW(guesses(), throttled('app', '192.0.2.1'))::text, '(0,f)', 'what is marked so counts no more');
+UPDATE pgsasl.auth_failures SET counts = true;
+SELECT is(ROW(guesses(), throttled('app', '192.0.2.1'))::text, '(3,t)', 'and counts again');
+DELETE FROM pgsasl.auth_failures WHERE attempt_id = (SELECT min(attempt_id::text)::uuid FROM pgsasl.auth_failures);
+SELECT is(ROW(guesses(), throttled('app', '192.0.2.1'))::text, '(2,f)', 'one less');
+TRUNCATE pgsasl.auth_failures;
+SELECT is(guesses(), 0::bigint, 'none after TRUNCATE');
+SELECT fail('app', '192.0.2.1', 1, now() + at) FROM unnest(ARRAY['-25 hours', '25 hours', '-23 hours']::interval[]) AS at;
+SELECT is(guesses(), 1::bigint, 'no window is longer than a day');
+SELECT fail('app', '192.0.2.1', 150, now() - interval '11 minutes');
+SELECT setseed(0.5);
+SELECT fail('web', '192.0.2.2', 150);
+SELECT bag_eq('SELECT username::text, count(*) FROM pgsasl.recent_guesses GROUP BY 1', $$VALUES ('web', 150::bigint)$$,
+    'later failures clear away what is past');
+SELECT is(count(*), 303::bigint, 'which stays in the audit table') FROM pgsasl.auth_failures;
+SELECT format('DROP TABLE pgsasl.%I', pgsasl.partition_of(now())) \gexec
+TRUNCATE pgsasl.auth_failures;
+INSERT INTO pgsasl.auth_failures (attempt_id, occurred_at, username, reason, failed_checks, client_addr, counts)
+SELECT gen_random_uuid(), now(), 'app', 'wrong_password', '{wrong_password}', '192.0.2.1', true FROM generate_series(1, 3);
+SELECT is(ROW(count(*), throttled('app', '192.0.2.1'))::text, '(3,t)', 'rows in the default partition count')
+FROM pgsasl.auth_failures_default;
+SELECT pgsasl.make_partitions() \g /dev/null
+SELECT is(ROW(count(*), throttled('app', '192.0.2.1'))::text, '(0,t)', 'and go on so where they are moved')
+FROM pgsasl.auth_failures_default;
+SELECT fail('app', '192.0.2.1', 1, now() - interval '2 hours');
+SELECT pgsasl.purge_failures('1 hour') \g /dev/null
+SELECT is(guesses(), 3::bigint, 'purge_failures forgets as well');
+
 -- the probes read indexes, whatever the statistics were when they were planned
 DELETE FROM pgsasl.auth_failures;
-ANALYZE pgsasl.auth_failures;
+ANALYZE pgsasl.auth_failures, pgsasl.recent_guesses;
 SELECT throttled('app', '192.0.2.1') \g /dev/null
 SELECT fail('name' || n % 1000, '192.0.2.0'::inet + n % 250, 1) FROM generate_series(1, 5000) AS n;
 SELECT sum(seq_scan) AS scans, sum(idx_tup_fetch) AS fetched FROM pg_stat_xact_user_tables
-WHERE relname LIKE 'auth\_failures%' \gset
+WHERE relname LIKE 'auth\_failures%' OR relname = 'recent_guesses' \gset
 SELECT throttled('app', '198.51.100.1') FROM generate_series(1, 20) \g /dev/null
 SELECT fail('app', '198.51.100.1', 20, reason => 'throttled');
-SELECT is(sum(seq_scan), :scans::numeric, 'no scan of a whole week') FROM pg_stat_xact_user_tables
-WHERE relname LIKE 'auth\_failures%';
+SELECT is(sum(seq_scan), :scans::numeric, 'no scan of a whole table') FROM pg_stat_xact_user_tables
+WHERE relname LIKE 'auth\_failures%' OR relname = 'recent_guesses';
 SELECT cmp_ok(sum(idx_tup_fetch), '<', :fetched + 100::numeric, 'nor by way of an index that does not fit')
-FROM pg_stat_xact_user_tables WHERE relname LIKE 'auth\_failures%';
+FROM pg_stat_xact_user_tables WHERE relname LIKE 'auth\_failures%' OR relname = 'recent_guesses';
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -39,5 +39,17 @@ SELECT throws_ok('SELECT twice()', '55P03', NULL, 'the same attempt waits for it
 SELECT dblink_exec('other', 'COMMIT');
 SELECT twice();
 SELECT is(sum(attempts), 1::bigint, 'and counts once') FROM pgsasl.auth_failures WHERE occurred_at = '2026-01-31 12:00+00';
+
+-- a login does not read the audit table
+UPDATE pgsasl.settings SET throttle_user_client = 1;
+SELECT failure('app');
+SELECT is((SELECT f.throttled FROM pgsasl.find_user('app', client_addr) f), true, 'one failure throttles')
+FROM pgsasl.auth_failures WHERE reason = 'wrong_password';
+SELECT client_addr AS client FROM pgsasl.auth_failures WHERE reason = 'wrong_password' \gset
+SELECT dblink_exec('other', 'BEGIN; LOCK TABLE pgsasl.auth_failures IN ACCESS EXCLUSIVE MODE');
+SELECT is((SELECT f.throttled FROM pgsasl.find_user('app', :'client') f), true, 'a locked audit table holds up no login');
+SELECT dblink_exec('other', 'ROLLBACK; BEGIN; LOCK TABLE pgsasl.recent_guesses IN ACCESS EXCLUSIVE MODE');
+SELECT is((SELECT f.throttled FROM pgsasl.find_user('app', :'client') f), false, 'where the counters are locked, nobody is throttled');
+SELECT dblink_exec('other', 'ROLLBACK');
 SELECT dblink_disconnect('other');
 SELECT * FROM finish();
