@@ -563,13 +563,10 @@ CREATE OR REPLACE FUNCTION pgsasl.is_throttled(username text, net cidr, user_lim
     span interval) RETURNS boolean
 LANGUAGE plpgsql STABLE SET lock_timeout = '100ms' -- and what find_user() has set
 AS $$
-DECLARE
-    since timestamptz := now() - span;
-    until timestamptz := now() + span;
 BEGIN
     IF NOT EXISTS (
         SELECT FROM pgsasl.recent_guesses g
-        WHERE g.net = is_throttled.net AND g.occurred_at > since AND g.occurred_at < until
+        WHERE g.net = is_throttled.net AND g.occurred_at > now() - span AND g.occurred_at < now() + span
         OFFSET least(user_limit, client_limit) - 1)
     THEN
         RETURN false;
@@ -577,11 +574,11 @@ BEGIN
     RETURN user_limit IS NOT NULL AND EXISTS (
             SELECT FROM pgsasl.recent_guesses g
             WHERE g.username = is_throttled.username AND g.net = is_throttled.net
-                AND g.occurred_at > since AND g.occurred_at < until
+                AND g.occurred_at > now() - span AND g.occurred_at < now() + span
             OFFSET user_limit - 1)
         OR client_limit IS NOT NULL AND EXISTS (
             SELECT FROM pgsasl.recent_guesses g
-            WHERE g.net = is_throttled.net AND g.occurred_at > since AND g.occurred_at < until
+            WHERE g.net = is_throttled.net AND g.occurred_at > now() - span AND g.occurred_at < now() + span
             OFFSET client_limit - 1);
 EXCEPTION WHEN OTHERS THEN
     RETURN false;
@@ -615,18 +612,21 @@ BEGIN
     SELECT s.retired_kept, s.throttle_window, s.throttle_user_client, s.throttle_client,
            u.user_id, u.password_hash, u.enabled, u.account_standing, u.allowed_networks,
            u.user_id IS NOT NULL AND coalesce(u.last_login_at <= now() - s.login_stamp_interval, true),
+           coalesce(cardinality(u.allowed_networks), 0) = 0,
            EXISTS (SELECT FROM pgsasl.retired_passwords r WHERE r.user_id = u.user_id),
            array_fill(NULL::text, ARRAY[slots]), array_fill(NULL::timestamptz, ARRAY[slots]),
            array_fill(NULL::timestamptz, ARRAY[slots]), array_fill(NULL::bigint, ARRAY[slots]), false, false
     INTO kept, span, user_limit, client_limit,
          find_user.user_id, find_user.password_hash, find_user.enabled, find_user.account_standing, networks,
-         find_user.login_due, has_retired,
+         find_user.login_due, client_allowed, has_retired,
          find_user.retired_hashes, find_user.retired_until, find_user.retired_at, find_user.retired_ids, throttled,
          local_part_known
     FROM (SELECT) AS always LEFT JOIN pgsasl.settings s ON s.only_row
         LEFT JOIN pgsasl.smtp_users u ON u.username = find_user.username, coalesce(s.retired_kept, 0) AS slots;
     IF user_id IS NOT NULL THEN
-        client_allowed := coalesce(cardinality(networks), 0) = 0 OR pgsasl.is_within(client, networks);
+        IF NOT client_allowed THEN
+            client_allowed := pgsasl.is_within(client, networks);
+        END IF;
         IF has_retired THEN
             -- In front of the empty slots, of which as many are cut off.
             SELECT (array_agg(k.password_hash) || retired_hashes)[:kept], (array_agg(k.accepted_until) || retired_until)[:kept],
@@ -637,6 +637,7 @@ BEGIN
                   LIMIT kept) AS k;
         END IF;
     ELSE
+        client_allowed := NULL;
         SELECT d.deleted_at INTO find_user.deleted_at
         FROM pgsasl.deleted_users d WHERE d.username = find_user.username
         ORDER BY d.deleted_at DESC LIMIT 1;
