@@ -17,6 +17,7 @@
 
 enum {
     SILENT_MS = 1000,
+    SPOOL_MS = 500,
     DRAIN_LINES = 32,
     DRAIN_MS = 100,
     DRAIN_ELSEWHERE_MS = 250,
@@ -182,21 +183,29 @@ static void log_failure(struct backend *backend, const struct failure *failure,
         *detail == '\0' ? "" : "\"", notes[result], rest);
 }
 
-enum audit_result audit_record(
-    struct backend *backend, const struct failure *failure, struct deadline deadline)
+/* Waits for another process's write: the row is worth more than a moment past the deadline. */
+static const char *to_spool(
+    struct backend *backend, const struct fields *fields, struct deadline deadline)
+{
+    int left = deadline_left_ms(deadline);
+
+    return spool_append(backend->spool, field_names, fields->value, FIELDS,
+        deadline_in(left > SPOOL_MS ? left : SPOOL_MS));
+}
+
+enum audit_result audit_record(struct backend *backend, const struct failure *failure,
+    bool database_out, struct deadline deadline)
 {
     enum audit_result result = AUDIT_LOST;
+    bool worth_it = !database_out || backend->spool == NULL;
     const char *fault = NULL;
     struct fields fields;
 
     fill(&fields, failure);
-    if (to_database(backend, &fields, deadline)) {
+    if (worth_it && to_database(backend, &fields, deadline)) {
         result = AUDIT_STORED;
     } else if (backend->spool != NULL) {
-        int left = deadline_left_ms(deadline);
-
-        fault = spool_append(
-            backend->spool, field_names, fields.value, FIELDS, deadline_in(left > 50 ? left : 50));
+        fault = to_spool(backend, &fields, deadline);
         result = fault == NULL ? AUDIT_SPOOLED : AUDIT_LOST;
     }
     log_failure(backend, failure, &fields, fault, result);

@@ -47,11 +47,12 @@ enum audit_result {
 bool audit_name(struct failure *failure_r);
 
 /*
- * Stores *failure, by deadline, whatever happens to the database. Logs the attempt's line. Takes
- * the backend by itself.
+ * Stores *failure, by deadline, whatever happens to the database; the spool may take a moment
+ * longer. database_out: it was asked just now in vain, so where there is a spool it is not asked
+ * again. Logs the attempt's line. Takes the backend by itself.
  */
-enum audit_result audit_record(
-    struct backend *backend, const struct failure *failure, struct deadline deadline);
+enum audit_result audit_record(struct backend *backend, const struct failure *failure,
+    bool database_out, struct deadline deadline);
 
 /* A login that is to be noted. Borrowed for the call. */
 struct login {

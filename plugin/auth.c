@@ -278,9 +278,8 @@ static void settle(struct course *course, enum reason reason)
     if (reason != REASON_ACCEPTED) {
         course->failure.reason = reason;
         course->failure.failed = course->failed;
-        if (course->database_out && backend->spool != NULL && backend->audit == backend->lookup)
-            deadline = deadline_in(0);
-        audit_record(backend, &course->failure, deadline);
+        audit_record(backend, &course->failure,
+            course->database_out && backend->audit == backend->lookup, deadline);
     } else if (course->password_fits) { /* not where a mechanism has yet to verify it */
         note_login(course, deadline);
     }

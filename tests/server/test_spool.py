@@ -1,12 +1,17 @@
 """An outage costs no row: what the database could not take is in the spool before the client hears, and in the table after."""
 
+import fcntl
 import json
+import threading
 
 import pytest
 from answers import ACCEPTED, LATER, REJECTED
 from harness.clients import Smtp, plain
 from harness.postfix import sasl_conf
 from test_outage import outage
+
+
+WRITE_LOCK = 1 << 40  # the octet of it, as in plugin/spool.c
 
 
 @pytest.fixture(scope="module", name="spool")
@@ -48,6 +53,18 @@ def test_outage_is_spooled_and_drained(spooling, spool, cluster, db, user):
     found = rows(db, user.name)
     assert [row["attempt_id"] for row in found] == [line["attempt_id"] for line in lines]
     assert all(row["occurred_at"] <= row["recorded_at"] for row in found)
+
+
+def test_a_stalled_writer_costs_no_row(spooling, spool, cluster, db, user):
+    """Another process has the write lock and its write takes long, as on a disk that others keep busy."""
+    name, password = user.octets
+    with Smtp(spooling) as smtp:
+        with outage(cluster, db), spool.open("r+b") as other:
+            fcntl.lockf(other, fcntl.LOCK_EX, 1, WRITE_LOCK)
+            threading.Timer(0.3, fcntl.lockf, (other, fcntl.LOCK_UN, 1, WRITE_LOCK)).start()
+            assert smtp.authenticate("PLAIN", plain(name, password)) == LATER
+        assert [line["username"] for line in spooled(spool)] == [user.name]
+        assert smtp.authenticate("PLAIN", plain(name, password)) == ACCEPTED
 
 
 def test_replay_counts_once(spooling, spool, cluster, db, user):

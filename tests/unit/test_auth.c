@@ -58,10 +58,11 @@ bool audit_name(struct failure *failure_r)
     return true;
 }
 
-enum audit_result audit_record(
-    struct backend *backend, const struct failure *failure, struct deadline deadline)
+enum audit_result audit_record(struct backend *backend, const struct failure *failure,
+    bool database_out, struct deadline deadline)
 {
     (void)backend;
+    (void)database_out;
     (void)deadline;
     recorded = *failure;
     records++;
