@@ -15,6 +15,7 @@ steps=(
     'gcc: build with gcc, unit tests; what configure says of missing libraries'
     'clang: build with clang, unit tests'
     'sanitizers: build with ASan and UBSan, unit tests'
+    'fuzz: a million inputs to what reads messages, hashes and lines'
     'sql: the schema, by pgTAP'
     'server: real PostgreSQL, Postfix and Exim; a small SASL host under valgrind'
     'server-sanitizers: the same, the module under ASan and UBSan'
@@ -150,6 +151,10 @@ step_clang() {
 step_sanitizers() {
     build_sanitizers
     unit_tests sanitizers
+}
+
+step_fuzz() {
+    bash "$top/tests/fuzz/run.sh"
 }
 
 # Whoever has the tarball can run what is in the clone.

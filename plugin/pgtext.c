@@ -76,27 +76,36 @@ static int64_t fraction(const char **at_io)
     return value;
 }
 
+/* Whether text begins like the first length octets of shape, where a 0 is any digit. */
+static bool is_like(const char *text, const char *shape, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (shape[i] == '0' ? text[i] < '0' || text[i] > '9' : text[i] != shape[i])
+            return false;
+    return true;
+}
+
 /* "+01", "-03:30", "+00:19:32": seconds east of UTC. */
 static bool zone(const char *text, int64_t *seconds_r)
 {
+    size_t length = strlen(text);
     int part[3] = {0};
-    int used = 0;
-    int read;
 
-    if (*text != '+' && *text != '-')
+    if ((length != 3 && length != 6 && length != 9) || (*text != '+' && *text != '-') ||
+        !is_like(text + 1, "00:00:00", length - 1))
         return false;
-    read = sscanf(text + 1, "%2d%n:%2d%n:%2d%n", &part[0], &used, &part[1], &used, &part[2], &used);
+    sscanf(text + 1, "%2d:%2d:%2d", &part[0], &part[1], &part[2]);
     *seconds_r = (part[0] * 60 + part[1]) * 60 + part[2];
     if (*text == '-')
         *seconds_r = -*seconds_r;
-    return read >= 1 && text[1] != '+' && text[1] != '-' && text[1 + used] == '\0';
+    return true;
 }
 
 bool pgtext_time(const char *text, int64_t *us_r)
 {
+    static const char shape[] = "0000-00-00 00:00:00";
     struct tm tm = {0};
     int64_t us, east;
-    int used = 0;
 
     *us_r = INT64_MIN;
     if (text == NULL)
@@ -105,13 +114,13 @@ bool pgtext_time(const char *text, int64_t *us_r)
         *us_r = INT64_MAX;
     if (strcmp(text, "infinity") == 0 || strcmp(text, "-infinity") == 0)
         return true;
-    if (sscanf(text, "%4d-%2d-%2d %2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
-            &tm.tm_min, &tm.tm_sec, &used) != 6 ||
-        used != 19)
+    if (!is_like(text, shape, sizeof shape - 1))
         return false;
+    sscanf(text, "%4d-%2d-%2d %2d:%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
+        &tm.tm_min, &tm.tm_sec);
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
-    text += used;
+    text += sizeof shape - 1;
     us = fraction(&text);
     if (!zone(text, &east))
         return false;
