@@ -555,23 +555,13 @@ BEGIN
 END
 $$;
 
--- Whether a client has failed too often, by the limits that are not NULL. Where a network has not as many failures as the
--- lower limit, no user name has: that is the usual case, and one probe. Bounded above as below, for mail servers whose clock
--- is ahead. The throttle holds up no login for its own sake: a table that is locked, damaged or gone throttles nobody, and a
--- look-up waits for it no longer than this.
+-- Whether a client has failed too often, by the limits that are not NULL. Bounded above as below, for mail servers whose
+-- clock is ahead.
 CREATE OR REPLACE FUNCTION pgsasl.is_throttled(username text, net cidr, user_limit integer, client_limit integer,
     span interval) RETURNS boolean
-LANGUAGE plpgsql STABLE SET lock_timeout = '100ms' -- and what find_user() has set
+LANGUAGE sql STABLE
 AS $$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pgsasl.recent_guesses g
-        WHERE g.net = is_throttled.net AND g.occurred_at > now() - span AND g.occurred_at < now() + span
-        OFFSET least(user_limit, client_limit) - 1)
-    THEN
-        RETURN false;
-    END IF;
-    RETURN user_limit IS NOT NULL AND EXISTS (
+    SELECT user_limit IS NOT NULL AND EXISTS (
             SELECT FROM pgsasl.recent_guesses g
             WHERE g.username = is_throttled.username AND g.net = is_throttled.net
                 AND g.occurred_at > now() - span AND g.occurred_at < now() + span
@@ -579,10 +569,7 @@ BEGIN
         OR client_limit IS NOT NULL AND EXISTS (
             SELECT FROM pgsasl.recent_guesses g
             WHERE g.net = is_throttled.net AND g.occurred_at > now() - span AND g.occurred_at < now() + span
-            OFFSET client_limit - 1);
-EXCEPTION WHEN OTHERS THEN
-    RETURN false;
-END
+            OFFSET client_limit - 1)
 $$;
 
 -- Always one row. An unknown user is one without user_id and password_hash. Reads only, so a hot standby can run it.
@@ -607,7 +594,7 @@ DECLARE
     client_limit integer;
     networks cidr[];
     has_retired boolean;
-    net cidr := pgsasl.client_net(client);
+    client_net cidr := pgsasl.client_net(client);
 BEGIN
     SELECT s.retired_kept, s.throttle_window, s.throttle_user_client, s.throttle_client,
            u.user_id, u.password_hash, u.enabled, u.account_standing, u.allowed_networks,
@@ -615,12 +602,18 @@ BEGIN
            coalesce(cardinality(u.allowed_networks), 0) = 0,
            EXISTS (SELECT FROM pgsasl.retired_passwords r WHERE r.user_id = u.user_id),
            array_fill(NULL::text, ARRAY[slots]), array_fill(NULL::timestamptz, ARRAY[slots]),
-           array_fill(NULL::timestamptz, ARRAY[slots]), array_fill(NULL::bigint, ARRAY[slots]), false, false
+           array_fill(NULL::timestamptz, ARRAY[slots]), array_fill(NULL::bigint, ARRAY[slots]), false,
+           -- Where a network has not as many failures as the lower limit, no user name has: the usual case, and one probe.
+           least(s.throttle_user_client, s.throttle_client) IS NOT NULL AND EXISTS (
+               SELECT FROM pgsasl.recent_guesses g
+               WHERE g.net = client_net
+                   AND g.occurred_at > now() - s.throttle_window AND g.occurred_at < now() + s.throttle_window
+               OFFSET least(s.throttle_user_client, s.throttle_client) - 1)
     INTO kept, span, user_limit, client_limit,
          find_user.user_id, find_user.password_hash, find_user.enabled, find_user.account_standing, networks,
          find_user.login_due, client_allowed, has_retired,
-         find_user.retired_hashes, find_user.retired_until, find_user.retired_at, find_user.retired_ids, throttled,
-         local_part_known
+         find_user.retired_hashes, find_user.retired_until, find_user.retired_at, find_user.retired_ids, local_part_known,
+         throttled
     FROM (SELECT) AS always LEFT JOIN pgsasl.settings s ON s.only_row
         LEFT JOIN pgsasl.smtp_users u ON u.username = find_user.username, coalesce(s.retired_kept, 0) AS slots;
     IF user_id IS NOT NULL THEN
@@ -649,8 +642,9 @@ BEGIN
         END IF;
     END IF;
 
-    throttled := net IS NOT NULL AND least(user_limit, client_limit) IS NOT NULL
-        AND pgsasl.is_throttled(username, net, user_limit, client_limit, span);
+    IF throttled THEN
+        throttled := pgsasl.is_throttled(username, client_net, user_limit, client_limit, span);
+    END IF;
     RETURN NEXT;
 END
 $$;
