@@ -18,13 +18,15 @@ from .processes import SOURCE, TimedOut, alive, free_port, listening, run, wait_
 SAMPLES = SOURCE / "contrib/postfix"
 HOSTNAME = "mail.example.test"
 
-# What Debian's own main.cf would say, and what makes this instance private. Mail is accepted, logged and dropped.
+# What Debian's own main.cf would say, and what makes this instance private. Mail is accepted, logged and dropped. postlogd
+# may wait for a disk that PostgreSQL keeps busy; its watchdog would end it, and with it the log that all others wait for.
 MAIN_CF = """
 compatibility_level = 3.6
 queue_directory = {base}/queue
 data_directory = {base}/data
 maillog_file = {base}/mail.log
 maillog_file_prefixes = {base}
+postlogd_watchdog_timeout = 300s
 import_environment = MAIL_CONFIG MAIL_LOGTAG LANG=C {environment}
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
