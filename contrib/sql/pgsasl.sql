@@ -559,9 +559,10 @@ $$;
 -- clock is ahead.
 CREATE OR REPLACE FUNCTION pgsasl.is_throttled(username text, net cidr, user_limit integer, client_limit integer,
     span interval) RETURNS boolean
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE -- which keeps its plan from call to call
 AS $$
-    SELECT user_limit IS NOT NULL AND EXISTS (
+BEGIN
+    RETURN user_limit IS NOT NULL AND EXISTS (
             SELECT FROM pgsasl.recent_guesses g
             WHERE g.username = is_throttled.username AND g.net = is_throttled.net
                 AND g.occurred_at > now() - span AND g.occurred_at < now() + span
@@ -569,7 +570,8 @@ AS $$
         OR client_limit IS NOT NULL AND EXISTS (
             SELECT FROM pgsasl.recent_guesses g
             WHERE g.net = is_throttled.net AND g.occurred_at > now() - span AND g.occurred_at < now() + span
-            OFFSET client_limit - 1)
+            OFFSET client_limit - 1);
+END
 $$;
 
 -- Always one row. An unknown user is one without user_id and password_hash. Reads only, so a hot standby can run it.
