@@ -94,20 +94,43 @@ lint() {
     }
 }
 
-# only_in PATTERN FILES...: no file of plugin/ but FILES has a line that matches.
-only_in() {
-    local pattern=$1 excluded=() file
-    shift
-    for file; do
-        excluded+=("--exclude=$file")
+# The layers of plugin/: a folder, the folders that its files may include, and the libraries (FILE<LIBRARY: for that file
+# alone). The C library is for all.
+layers=(
+    'sasl: sasl auth base <sasl/'
+    'auth: auth hash pg file base cache.c<openssl/'
+    'hash: hash base <openssl/ <crypt.h <argon2.h'
+    'pg: pg base <libpq-fe.h tls.c<openssl/'
+    'file: file base'
+    'base: base secret.c<openssl/'
+)
+
+# includes_point_down: prints each #include of plugin/ that its folder's layer does not allow.
+includes_point_down() {
+    local layer folder rule allowed status=0
+    local foreign='<\(sasl/\|openssl/\|libpq-fe\.h\|crypt\.h\|argon2\.h\)'
+    for layer in "${layers[@]}"; do
+        folder=${layer%%:*} allowed=(-e 'include <')
+        for rule in ${layer#*:}; do
+            case $rule in
+            *'<'*) allowed+=(-e "/${rule%%<*}.* LIBRARY <${rule#*<}") ;;
+            *) allowed+=(-e " \"$rule/") ;;
+            esac
+        done
+        grep '^#include' plugin/"$folder"/*.[ch] | sed "s,include $foreign,include LIBRARY <\\1," |
+            grep -v "${allowed[@]}" && status=1
     done
-    ! grep -nE "^[[:space:]]*#[[:space:]]*include[[:space:]]+<$pattern" -r plugin --include='*.[ch]' "${excluded[@]}"
+    [[ $(find plugin -mindepth 1 -maxdepth 1 -type d | wc -l) == "${#layers[@]}" ]] || {
+        echo 'plugin/ has a folder without a layer'
+        status=1
+    }
+    return "$status"
 }
 
 headers_stand_alone() {
     local header
-    for header in plugin/*.h; do
-        gcc -std=gnu11 -Wall -Wextra -Werror -I"$(pg_config --includedir)" -fsyntax-only -x c "$header" || return
+    for header in plugin/*/*.h; do
+        gcc -std=gnu11 -Wall -Wextra -Werror -Iplugin -I"$(pg_config --includedir)" -fsyntax-only -x c "$header" || return
     done
 }
 
@@ -115,7 +138,7 @@ functions_are_short() {
     awk 'FNR == 1 { start = 0 }
         /^\{/ { start = FNR }
         /^\}/ && start { if (FNR - start > 61) { print FILENAME ":" start ": a function of " FNR - start - 1 " lines"; bad = 1 }; start = 0 }
-        END { exit bad }' plugin/*.c
+        END { exit bad }' plugin/*/*.c
 }
 
 step_lint() {
@@ -130,10 +153,7 @@ step_lint() {
     lint 'clang-format' clang-format --dry-run -Werror "${sources[@]}"
     lint 'each header compiles alone' headers_stand_alone
     lint 'functions of 60 lines at most' functions_are_short
-    lint 'libpq is for pg*.c' only_in 'libpq-fe\.h>' 'pg*.c'
-    lint 'OpenSSL is for hash*.c, cache.c, pg_tls.c and secret.c' only_in 'openssl/' 'hash*.c' cache.c pg_tls.c secret.c
-    lint 'SASL is for the entry, mechanism, auxprop and code files' only_in 'sasl/' \
-        'entry.[ch]' 'mech.[ch]' 'mech_log.[ch]' 'plain.[ch]' 'login.[ch]' 'auxprop.[ch]' 'saslcode.[ch]'
+    lint 'includes point downwards' includes_point_down
     return "$lint_failed"
 }
 

@@ -7,7 +7,7 @@ top=${srcdir:-.}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-sed -n 's/^    {REASON_[A-Z_]*, "\([a-z_]*\)"},$/\1/p' "$top/plugin/verdict.c" | sort >"$scratch/code"
+sed -n 's/^    {REASON_[A-Z_]*, "\([a-z_]*\)"},$/\1/p' "$top/plugin/auth/verdict.c" | sort >"$scratch/code"
 sed -n '/auth_failures_reason_word/,/))/p' "$top/contrib/sql/pgsasl.sql" |
     grep -o "'[a-z_]*'" | tr -d "'" | sort >"$scratch/table"
 awk '/^## / { on = $0 == "## The reasons" } on && $2 ~ /^`[a-z_]+`$/ { print substr($2, 2, length($2) - 2) }' \

@@ -2,7 +2,7 @@
  * hash.c: any text in the place of a stored hash. What is not usable denies without work, and a
  * decoy is always to be had. Hashes are computed of the cheap schemes only.
  */
-#include "hash.h"
+#include "hash/hash.h"
 
 #include "fuzz.h"
 

@@ -1,7 +1,7 @@
 /*
  * pgtext.c: any text in the place of an array or a timestamp of PostgreSQL's.
  */
-#include "pgtext.h"
+#include "pg/pgtext.h"
 
 #include "fuzz.h"
 

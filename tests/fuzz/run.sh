@@ -24,7 +24,7 @@ mapfile -t -d ' ' libs < <(pkg-config --libs libpq libssl libcrypto libargon2 li
 # The plugin's files are compiled once, for all fuzzers.
 build() {
     local name
-    printf '%s\0' "$top"/plugin/*.c | (cd "$work" && xargs -0 -n 4 -P "$(nproc)" clang "${flags[@]}" "${cflags[@]}" \
+    printf '%s\0' "$top"/plugin/*/*.c | (cd "$work" && xargs -0 -n 4 -P "$(nproc)" clang "${flags[@]}" "${cflags[@]}" \
         -fsanitize=fuzzer-no-link,address,undefined -c)
     ar rc "$work/plugin.a" "$work"/*.o
     for name in "${names[@]}"; do

@@ -1,7 +1,7 @@
 /*
  * spool_line.c: any line in the spool. What is read can be written, and is then read as the same.
  */
-#include "spool_line.h"
+#include "file/spool_line.h"
 
 #include "fuzz.h"
 

@@ -1,11 +1,11 @@
 /*
  * text.c: any octets in the place of a user name, of its escaped form, and of the host's address.
  */
-#include "text.h"
+#include "base/text.h"
 
 #include <arpa/inet.h>
 
-#include "address.h"
+#include "base/address.h"
 #include "fuzz.h"
 
 enum { CAP_LEAST = 8, CAP_RANGE = 64 };

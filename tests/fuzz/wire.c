@@ -2,10 +2,10 @@
  * wire.c: any message of PLAIN, and any two of LOGIN. What is taken is what was sent; of what is at
  * fault nothing stays.
  */
-#include "wire.h"
+#include "auth/wire.h"
 
 #include "fuzz.h"
-#include "text.h"
+#include "base/text.h"
 
 static void check_shown(const struct credentials *credentials)
 {

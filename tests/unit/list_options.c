@@ -3,7 +3,7 @@
  */
 #include <stdio.h>
 
-#include "options.h"
+#include "base/options.h"
 
 int main(void)
 {

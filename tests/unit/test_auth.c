@@ -13,11 +13,11 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "audit.h"
-#include "auth.h"
-#include "backend.h"
-#include "secret.h"
-#include "store.h"
+#include "auth/audit.h"
+#include "auth/auth.h"
+#include "auth/backend.h"
+#include "base/secret.h"
+#include "auth/store.h"
 
 /* bcrypt at cost 4 of "correct horse", made by htpasswd -nbB -C 4. */
 static char right_hash[64];

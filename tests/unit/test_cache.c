@@ -48,7 +48,7 @@ static int test_open(const char *path, int flags)
 #define clock_gettime test_clock_gettime
 #define geteuid() test_euid
 #define open test_open
-#include "cache.c" /* instead of the library's own */
+#include "auth/cache.c" /* instead of the library's own */
 #undef open
 #undef geteuid
 #undef clock_gettime

@@ -25,9 +25,9 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
-#include "hash.h"
+#include "hash/hash.h"
 #include "hash_vectors.h"
-#include "secret.h"
+#include "base/secret.h"
 
 #define ROWS(table) (sizeof(table) / sizeof(*(table)))
 #define BYTES(literal) literal, sizeof(literal) - 1

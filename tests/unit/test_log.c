@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "deadline.h"
-#include "log.h"
+#include "base/deadline.h"
+#include "base/log.h"
 
 #define ROWS(table) (sizeof(table) / sizeof(*(table)))
 

@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "options.h"
+#include "base/options.h"
 
 #define ROWS(table) (sizeof(table) / sizeof(*(table)))
 #define SECRET "password=s3cret-in-c0nninfo"

@@ -13,10 +13,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "cache.h"
-#include "hash.h"
-#include "password.h"
-#include "store.h"
+#include "auth/cache.h"
+#include "hash/hash.h"
+#include "auth/password.h"
+#include "auth/store.h"
 
 static int hashed;
 static char cached[64]; /* "user stored password"; "": nothing */

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "pg_hosts.h"
+#include "pg/hosts.h"
 
 enum { LOOKUP_MS = 5000, AGAIN = 20 };
 

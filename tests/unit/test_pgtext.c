@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "pgtext.h"
+#include "pg/pgtext.h"
 
 enum { CAP = 4 };
 

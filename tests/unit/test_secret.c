@@ -26,13 +26,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "secret.h"
-#include "wire.h"
+#include "base/secret.h"
+#include "auth/wire.h"
 
 /* Every free() of options.c comes through here. */
 static void search_and_free(void *block);
 #define free(block) search_and_free(block)
-#include "options.c" /* instead of the library's own */
+#include "base/options.c" /* instead of the library's own */
 #undef free
 
 #define TABLE(table) (sizeof(table) / sizeof(*(table)))

@@ -18,8 +18,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "spool.h"
-#include "spool_line.h"
+#include "file/spool.h"
+#include "file/spool_line.h"
 
 static const char *const names[] = {"attempt_id", "username", "detail"};
 

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "address.h"
-#include "text.h"
+#include "base/address.h"
+#include "base/text.h"
 
 #define BYTES(literal) literal, sizeof(literal) - 1
 #define ROWS(table) (sizeof(table) / sizeof(*(table)))

@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-#include "verdict.h"
+#include "auth/verdict.h"
 
 #define ROWS(table) (sizeof(table) / sizeof(*(table)))
 

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text.h"
-#include "wire.h"
+#include "base/text.h"
+#include "auth/wire.h"
 
 #define BYTES(literal) literal, sizeof(literal) - 1
 #define ROWS(table) (sizeof(table) / sizeof(*(table)))

@@ -1,0 +1,402 @@
+/*
+ * options.c: the pgsasl_ options of the host's SASL configuration file, one table.
+ *
+ * The table drives reading, defaults, bounds and what a complaint says is accepted. A value that
+ * cannot be used is one log line and makes the result OPTIONS_INVALID; the default then stands in
+ * its place. A connection string may hold a password: it is never logged, and every copy is wiped
+ * before it is freed.
+ */
+#include "base/options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/secret.h"
+#include "base/text.h"
+
+enum option_type {
+    OPTION_STRING, /* any text; may be secret, so it is never shown */
+    OPTION_PATH,   /* an absolute path, opened by others, or the word none */
+    OPTION_FILE,   /* an absolute path of a file that holds a connection string */
+    OPTION_INT,
+    OPTION_BOOL
+};
+
+struct option_row {
+    struct option_info info;
+    enum option_type type;
+    size_t offset; /* of the field in struct options */
+    long least, most;
+    const char *unit;
+};
+
+#define FIELD(name) offsetof(struct options, name)
+
+static const struct option_row rows[] = {
+    {{"pgsasl_conninfo", ""}, OPTION_STRING, FIELD(conninfo), 0, 0, NULL},
+    {{"pgsasl_conninfo_file", ""}, OPTION_FILE, FIELD(conninfo_file), 0, 0, NULL},
+    {{"pgsasl_audit_conninfo", ""}, OPTION_STRING, FIELD(audit_conninfo), 0, 0, NULL},
+    {{"pgsasl_audit_conninfo_file", ""}, OPTION_FILE, FIELD(audit_conninfo_file), 0, 0, NULL},
+    {{"pgsasl_user_query", "SELECT * FROM pgsasl.find_user($1, $2)"}, OPTION_STRING,
+        FIELD(user_query), 0, 0, NULL},
+    {{"pgsasl_audit_query", "SELECT pgsasl.record_failure($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+                            "$10, $11, $12, $13)"},
+        OPTION_STRING, FIELD(audit_query), 0, 0, NULL},
+    {{"pgsasl_timeout_ms", "5000"}, OPTION_INT, FIELD(timeout_ms), 100, 60000, "milliseconds"},
+    {{"pgsasl_prepared_statements", "yes"}, OPTION_BOOL, FIELD(prepared_statements), 0, 0, NULL},
+    {{"pgsasl_spool_file", ""}, OPTION_PATH, FIELD(spool_file), 0, 0, NULL},
+    {{"pgsasl_spool_max_kb", "10240"}, OPTION_INT, FIELD(spool_max_kb), 64, 1048576, "KiB"},
+    {{"pgsasl_verified_cache", "none"}, OPTION_PATH, FIELD(verified_cache), 0, 0, NULL},
+    {{"pgsasl_verified_cache_ttl_s", "600"}, OPTION_INT, FIELD(verified_cache_ttl_s), 1, 86400,
+        "seconds"},
+    {{"pgsasl_diagnose", "yes"}, OPTION_BOOL, FIELD(diagnose), 0, 0, NULL},
+    {{"pgsasl_require_tls", "no"}, OPTION_BOOL, FIELD(require_tls), 0, 0, NULL},
+};
+
+enum { ROWS = sizeof(rows) / sizeof(*rows) };
+
+static const struct {
+    const char *word;
+    bool value;
+} bool_words[] = {
+    {"yes", true},
+    {"true", true},
+    {"on", true},
+    {"1", true},
+    {"no", false},
+    {"false", false},
+    {"off", false},
+    {"0", false},
+};
+
+enum { SECRET_FILE_MAX = 64 * 1024, SHOWN_MAX = 256 };
+
+static const char no_memory[] = "is lost: out of memory";
+static const char cannot_read[] = "cannot be read";
+
+struct value {
+    const char *at;
+    size_t len;
+};
+
+struct reader {
+    const struct options_source *source;
+    const struct log_sink *log;
+    struct options *options;
+    bool invalid;
+};
+
+static struct value trimmed(const char *text, size_t len)
+{
+    static const char blanks[] = " \t\r\n\v\f";
+
+    while (len > 0 && memchr(blanks, text[len - 1], sizeof(blanks) - 1))
+        len--;
+    while (len > 0 && memchr(blanks, *text, sizeof(blanks) - 1)) {
+        text++;
+        len--;
+    }
+    return (struct value){text, len};
+}
+
+/* What the host has under name; of length 0 where it is not set. */
+static struct value ask(const struct options_source *source, const char *name)
+{
+    const char *text = source->get(source->context, name);
+
+    return text ? trimmed(text, strlen(text)) : (struct value){NULL, 0};
+}
+
+/* Compares without regard to ASCII case, whatever the locale. word is lower case. */
+static bool is_word(struct value value, const char *word)
+{
+    size_t i;
+
+    for (i = 0; i < value.len && word[i] != '\0'; i++) {
+        char letter = value.at[i];
+
+        if (letter >= 'A' && letter <= 'Z')
+            letter = (char)(letter - 'A' + 'a');
+        if (letter != word[i])
+            return false;
+    }
+    return i == value.len && word[i] == '\0';
+}
+
+static char **string_field(const struct option_row *row, struct options *options)
+{
+    return (char **)((char *)options + row->offset);
+}
+
+/* Each put_ function sets the row's field. NULL, or what is wrong with the value. */
+
+static const char *put_string(
+    const struct option_row *row, struct value value, struct options *options)
+{
+    char *copy = strndup(value.at, value.len);
+
+    if (!copy)
+        return no_memory;
+    *string_field(row, options) = copy;
+    return NULL;
+}
+
+static const char *put_path(
+    const struct option_row *row, struct value value, struct options *options)
+{
+    if (row->type == OPTION_PATH && is_word(value, "none"))
+        return NULL;
+    if (value.at[0] != '/')
+        return "is not an absolute path";
+    return put_string(row, value, options);
+}
+
+static const char *put_int(
+    const struct option_row *row, struct value value, struct options *options)
+{
+    long number = 0;
+
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.at[i] < '0' || value.at[i] > '9')
+            return "is not a whole number";
+        /* Bounded before it can overflow; what is past the bounds stays past them. */
+        if (number <= row->most)
+            number = number * 10 + (value.at[i] - '0');
+    }
+    if (number < row->least || number > row->most)
+        return "is out of range";
+    *(long *)((char *)options + row->offset) = number;
+    return NULL;
+}
+
+static const char *put_bool(
+    const struct option_row *row, struct value value, struct options *options)
+{
+    for (size_t i = 0; i < sizeof(bool_words) / sizeof(*bool_words); i++) {
+        if (is_word(value, bool_words[i].word)) {
+            *(bool *)((char *)options + row->offset) = bool_words[i].value;
+            return NULL;
+        }
+    }
+    return "is neither yes nor no";
+}
+
+/* value is not empty. */
+static const char *put(const struct option_row *row, struct value value, struct options *options)
+{
+    switch (row->type) {
+    case OPTION_STRING:
+        return put_string(row, value, options);
+    case OPTION_PATH:
+    case OPTION_FILE:
+        return put_path(row, value, options);
+    case OPTION_INT:
+        return put_int(row, value, options);
+    case OPTION_BOOL:
+        return put_bool(row, value, options);
+    }
+    return "is of no known type";
+}
+
+/* One line: the option, its value where that is no secret, what is wrong with it and what would be
+ * right. */
+static void complain(
+    struct reader *reader, const struct option_row *row, struct value value, const char *problem)
+{
+    char shown[SHOWN_MAX];
+
+    reader->invalid = true;
+    (void)text_escape(shown, sizeof(shown), value.at, value.len);
+    switch (row->type) {
+    case OPTION_STRING:
+        log_line(reader->log, LOG_PROBLEM, "%s: its value %s", row->info.name, problem);
+        return;
+    case OPTION_PATH:
+        log_line(reader->log, LOG_PROBLEM, "%s: \"%s\" %s; accepted: an absolute path, or none",
+            row->info.name, shown, problem);
+        return;
+    case OPTION_FILE:
+        log_line(reader->log, LOG_PROBLEM, "%s: \"%s\" %s; accepted: an absolute path",
+            row->info.name, shown, problem);
+        return;
+    case OPTION_INT:
+        log_line(reader->log, LOG_PROBLEM, "%s: \"%s\" %s; accepted: %ld to %ld %s", row->info.name,
+            shown, problem, row->least, row->most, row->unit);
+        return;
+    case OPTION_BOOL:
+        log_line(reader->log, LOG_PROBLEM,
+            "%s: \"%s\" %s; accepted: yes, true, on, 1, no, false, off, 0", row->info.name, shown,
+            problem);
+        return;
+    }
+}
+
+static void read_row(struct reader *reader, const struct option_row *row)
+{
+    struct value fallback = {row->info.fallback, strlen(row->info.fallback)};
+    struct value value = ask(reader->source, row->info.name);
+    const char *problem = NULL;
+
+    if (value.len > 0) {
+        problem = put(row, value, reader->options);
+        if (!problem)
+            return;
+        complain(reader, row, value, problem);
+    }
+    if (fallback.len > 0 && put(row, fallback, reader->options) && !problem)
+        complain(reader, row, fallback, no_memory);
+}
+
+/* NULL where the file may be trusted to hold a secret, else what is wrong with it. */
+static const char *file_fault(const struct stat *status)
+{
+    if (!S_ISREG(status->st_mode))
+        return "is not a regular file";
+    if (status->st_mode & (S_IROTH | S_IWOTH))
+        return "can be read or written by all users; make it mode 0600, or 0640 for Exim's group";
+    if (status->st_mode & S_IWGRP)
+        return "can be written by its group; make it mode 0600, or 0640 for Exim's group";
+    return NULL;
+}
+
+/* Reads up to cap bytes. Returns how many, or -1 with errno. */
+static ssize_t read_all(int fd, char *out, size_t cap)
+{
+    size_t used = 0;
+    ssize_t got = 1;
+
+    while (used < cap && got != 0) {
+        got = read(fd, out + used, cap - used);
+        if (got < 0 && errno != EINTR)
+            return -1;
+        if (got > 0)
+            used += (size_t)got;
+    }
+    return (ssize_t)used;
+}
+
+/* Copies the connection string out of a file's first len bytes. NULL, or what is wrong with them.
+ */
+static const char *take_text(const char *bytes, size_t len, char **text_r)
+{
+    struct value value = trimmed(bytes, len);
+
+    if (len > SECRET_FILE_MAX)
+        return "is larger than 64 KiB";
+    if (value.len == 0)
+        return "is empty";
+    if (memchr(value.at, '\0', value.len))
+        return "holds a NUL";
+    *text_r = strndup(value.at, value.len);
+    return *text_r ? NULL : no_memory;
+}
+
+/* Reads an open file's text. NULL, or what is wrong; *error_r is then an errno, or 0 where none
+ * says more. */
+static const char *load_from(int fd, char **text_r, int *error_r)
+{
+    struct stat status;
+    const char *fault = cannot_read;
+    char *buffer;
+    ssize_t len;
+
+    if (fstat(fd, &status) < 0) {
+        *error_r = errno;
+        return fault;
+    }
+    fault = file_fault(&status);
+    if (fault)
+        return fault;
+    buffer = malloc(SECRET_FILE_MAX + 1);
+    if (!buffer)
+        return no_memory;
+    len = read_all(fd, buffer, SECRET_FILE_MAX + 1);
+    if (len < 0) {
+        *error_r = errno;
+        fault = cannot_read;
+    } else {
+        fault = take_text(buffer, (size_t)len, text_r);
+    }
+    secret_wipe(buffer, SECRET_FILE_MAX + 1);
+    free(buffer);
+    return fault;
+}
+
+/* Reads the file at path, which option name gives, into *text_r, or says in one line why not. */
+static void load(struct reader *reader, const char *name, const char *path, char **text_r)
+{
+    /* Not blocking, as a FIFO without a writer would hold up the host's start. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int error = fd < 0 ? errno : 0;
+    const char *fault = fd < 0 ? cannot_read : load_from(fd, text_r, &error);
+    char shown[SHOWN_MAX];
+
+    if (fd >= 0)
+        (void)close(fd);
+    if (!fault)
+        return;
+    reader->invalid = true;
+    (void)text_escape(shown, sizeof(shown), path, strlen(path));
+    log_line(reader->log, LOG_PROBLEM, "%s: the file \"%s\" %s%s%s", name, shown, fault,
+        error != 0 ? ": " : "", error != 0 ? strerrordesc_np(error) : "");
+}
+
+static void drop(char **string)
+{
+    secret_wipe_string(*string);
+    free(*string);
+    *string = NULL;
+}
+
+/* Settles one connection string, which stands in an option or in the file that another names. */
+static void settle(struct reader *reader, const char *name, char **text, const char *path)
+{
+    char file_name[64];
+
+    if (!path)
+        return;
+    (void)snprintf(file_name, sizeof(file_name), "%s_file", name);
+    if (*text) {
+        log_line(reader->log, LOG_PROBLEM, "%s and %s are both set; accepted: one of them", name,
+            file_name);
+        reader->invalid = true;
+        drop(text);
+        return;
+    }
+    load(reader, file_name, path, text);
+}
+
+enum options_result options_read(
+    const struct options_source *source, const struct log_sink *log, struct options *options_r)
+{
+    struct reader reader = {source, log, options_r, false};
+
+    memset(options_r, 0, sizeof(*options_r));
+    if (ask(source, "pgsasl_conninfo").len == 0 && ask(source, "pgsasl_conninfo_file").len == 0)
+        return OPTIONS_NOT_CONFIGURED;
+    for (size_t i = 0; i < ROWS; i++)
+        read_row(&reader, &rows[i]);
+    settle(&reader, "pgsasl_conninfo", &options_r->conninfo, options_r->conninfo_file);
+    settle(&reader, "pgsasl_audit_conninfo", &options_r->audit_conninfo,
+        options_r->audit_conninfo_file);
+    return reader.invalid ? OPTIONS_INVALID : OPTIONS_OK;
+}
+
+void options_free(struct options *options)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        if (rows[i].type == OPTION_INT || rows[i].type == OPTION_BOOL)
+            continue;
+        drop(string_field(&rows[i], options));
+    }
+}
+
+const struct option_info *options_describe(size_t index)
+{
+    return index < ROWS ? &rows[index].info : NULL;
+}

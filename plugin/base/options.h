@@ -1,0 +1,63 @@
+/*
+ * options.h: the pgsasl_ options of the host's SASL configuration file, one table.
+ *
+ * options.c holds the table (name, type, default, bounds); it drives parsing, defaults and the
+ * check that pgsasl.5 lists the same.
+ */
+#ifndef PGSASL_BASE_OPTIONS_H
+#define PGSASL_BASE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/log.h"
+
+struct options {
+    char *conninfo; /* pgsasl_conninfo, or what pgsasl_conninfo_file holds; NULL: not configured */
+    char *conninfo_file;
+    char *audit_conninfo; /* NULL: audit rows go where look-ups go */
+    char *audit_conninfo_file;
+    char *user_query;
+    char *audit_query;
+    char *spool_file;     /* NULL: none */
+    char *verified_cache; /* path; NULL: none */
+    long timeout_ms;
+    long spool_max_kb;
+    long verified_cache_ttl_s;
+    bool prepared_statements;
+    bool diagnose;
+    bool require_tls;
+};
+
+/* Asks the host for an option by its whole name; NULL where it is not set. The host owns it. */
+struct options_source {
+    const char *(*get)(void *context, const char *name);
+    void *context;
+};
+
+enum options_result {
+    OPTIONS_OK,
+    OPTIONS_NOT_CONFIGURED, /* neither pgsasl_conninfo nor pgsasl_conninfo_file: stay silent */
+    OPTIONS_INVALID /* logged, one line a fault, naming option and file; defaults stand in */
+};
+
+/*
+ * Reads all options, and the files that hold conninfo strings. Call it in init, while paths can be
+ * opened. *options_r is overwritten and must be given to options_free() whatever is returned.
+ */
+enum options_result options_read(
+    const struct options_source *source, const struct log_sink *log, struct options *options_r);
+
+/* Frees and wipes (a conninfo may hold a password). */
+void options_free(struct options *options);
+
+/* One row of the table, for --help texts and the documentation check. */
+struct option_info {
+    const char *name;
+    const char *fallback; /* the default as it would be written, "" where there is none */
+};
+
+/* Row number index, or NULL past the end. */
+const struct option_info *options_describe(size_t index);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * entry.c: the two functions that libsasl looks for in the shared object, and the life of the
+ * backend behind them.
+ *
+ * libsasl calls both in one sasl_server_init(3), and frees each registered plug in sasl_done(3);
+ * the backend goes with the last of them. In a program without pgsasl_conninfo nothing is opened
+ * and no mechanism registered. The auxprop half is there even so, doing nothing: libsasl would log
+ * its absence as an error.
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "sasl/auxprop.h"
+#include "auth/backend.h"
+#include "sasl/mech.h"
+#include "sasl/host_log.h"
+
+sasl_server_plug_init_t sasl_server_plug_init __attribute__((visibility("default")));
+sasl_auxprop_init_t sasl_auxprop_plug_init __attribute__((visibility("default")));
+
+enum { MECHANISMS = 2 };
+
+static struct backend *shared;
+static unsigned users; /* plugs that hold shared */
+static const sasl_utils_t *host;
+static sasl_server_plug_t mechanisms[MECHANISMS];
+static sasl_auxprop_plug_t auxprop;
+
+static const char *get_option(void *context, const char *name)
+{
+    const char *value = NULL;
+
+    (void)context;
+    if (host->getopt(host->getopt_context, NULL, name, &value, NULL) != SASL_OK)
+        return NULL;
+    return value;
+}
+
+static struct backend *hold(const sasl_utils_t *utils)
+{
+    const struct options_source source = {get_option, NULL};
+
+    if (users == 0) {
+        const struct log_sink log = host_log_sink(utils);
+
+        host = utils;
+        shared = backend_new(&source, &log);
+    }
+    if (shared != NULL)
+        users++;
+    return shared;
+}
+
+static void release(void *glob_context, const sasl_utils_t *utils)
+{
+    (void)utils;
+    if (glob_context == NULL || users == 0 || --users > 0)
+        return;
+    backend_free(shared);
+    shared = NULL;
+}
+
+static void set_mechanism(
+    sasl_server_plug_t *plug, const sasl_server_plug_t *model, struct backend *backend)
+{
+    memcpy(plug, model, sizeof *plug);
+    plug->glob_context = backend;
+    plug->mech_free = release;
+}
+
+int sasl_server_plug_init(const sasl_utils_t *utils, int max_version, int *out_version,
+    sasl_server_plug_t **pluglist, int *plugcount)
+{
+    struct backend *backend;
+
+    if (max_version < SASL_SERVER_PLUG_VERSION)
+        return SASL_BADVERS;
+    backend = hold(utils);
+    if (backend == NULL)
+        return SASL_NOMECH;
+    users++; /* libsasl frees the two mechanisms one by one */
+    set_mechanism(&mechanisms[0], &mech_plain, backend);
+    set_mechanism(&mechanisms[1], &mech_login, backend);
+    *out_version = SASL_SERVER_PLUG_VERSION;
+    *pluglist = mechanisms;
+    *plugcount = MECHANISMS;
+    return SASL_OK;
+}
+
+int sasl_auxprop_plug_init(const sasl_utils_t *utils, int max_version, int *out_version,
+    sasl_auxprop_plug_t **plug, const char *plugname)
+{
+    (void)plugname;
+    if (max_version < SASL_AUXPROP_PLUG_VERSION)
+        return SASL_BADVERS;
+    memcpy(&auxprop, &auxprop_plug, sizeof auxprop);
+    auxprop.glob_context = hold(utils);
+    auxprop.auxprop_free = release;
+    *out_version = SASL_AUXPROP_PLUG_VERSION;
+    *plug = &auxprop;
+    return SASL_OK;
+}
