@@ -26,7 +26,9 @@
 #include <openssl/evp.h>
 
 #include "hash/hash.h"
+#include "hash/scheme.h"
 #include "hash_vectors.h"
+#include "samples.h"
 #include "base/secret.h"
 
 #define ROWS(table) (sizeof(table) / sizeof(*(table)))
@@ -157,24 +159,41 @@ static void *copy(const void *bytes, size_t n)
     return made;
 }
 
+static bool usable(const char *stored)
+{
+    char *stored_copy = copy(stored, strlen(stored) + 1);
+    struct hash hash;
+    bool result = hash_parse(stored_copy, &hash);
+
+    assert_int_equal(hash_is_usable(&hash), result);
+    free(stored_copy);
+    return result;
+}
+
 static enum hash_result verify(const char *stored, const char *password, size_t password_len)
 {
     char *stored_copy = copy(stored, strlen(stored) + 1);
     char *password_copy = copy(password, password_len);
-    enum hash_result result = hash_verify(stored_copy, password_copy, password_len);
+    struct hash hash;
+    enum hash_result result;
 
+    hash_parse(stored_copy, &hash);
+    result = hash_verify(&hash, password_copy, password_len);
+    hash_wipe(&hash);
     free(password_copy);
     free(stored_copy);
     return result;
 }
 
-static bool usable(const char *stored)
+/* like may be NULL. */
+static void make_decoy(const char *like, char decoy_r[HASH_MAX])
 {
-    char *stored_copy = copy(stored, strlen(stored) + 1);
-    bool result = hash_usable(stored_copy);
+    struct hash hash, decoy;
 
-    free(stored_copy);
-    return result;
+    hash_parse(like, &hash);
+    hash_decoy(&hash, &decoy);
+    assert_true(hash_is_usable(&decoy));
+    strcpy(decoy_r, decoy.text);
 }
 
 static void check_result(
@@ -216,25 +235,44 @@ static void test_vectors_match_their_password_only(void **state)
     }
 }
 
+static bool has_vector(const struct scheme *scheme)
+{
+    struct hash hash;
+
+    for (size_t i = 0; i < ROWS(hash_vectors); i++)
+        if (hash_parse(hash_vectors[i].stored, &hash) && hash.scheme == scheme)
+            return true;
+    return false;
+}
+
 static void test_every_scheme_has_a_vector(void **state)
 {
-    static const char *const prefixes[] = {"$y$", "$7$", "$2a$", "$2b$", "$2y$", "$6$",
-        "$6$rounds=", "$5$", "$5$rounds=", "$argon2id$v=19$", "$argon2i$v=19$", "$argon2i$v=16$",
-        "$argon2d$", "SCRAM-SHA-256$", "$pbkdf2-sha256$", "$pbkdf2-sha512$", "$scrypt$",
-        "{SSHA256}", "{SSHA512}", "{CRYPT}", "{BLF-CRYPT}", "{BLF-CRYPT.B64}", "{BLF-CRYPT.HEX}",
-        "{SHA256-CRYPT}", "{SHA512-CRYPT}", "{ARGON2I}", "{ARGON2ID}", "{PBKDF2}", "{PBKDF2.HEX}",
-        "{SCRAM-SHA-256}", "{SCRAM-SHA-256.B64}", "{SSHA256.HEX}", "{SSHA256.B64}", "{SSHA512.HEX}",
-        "{SSHA512.BASE64}", "{CRYPT.B64}", "{SHA256-CRYPT.HEX}", "{SHA512-CRYPT.B64}",
-        "{ARGON2I.HEX}", "{ARGON2ID.B64}", "{PBKDF2.B64}", "{SCRAM-SHA-256.HEX}"};
+    const struct scheme *scheme;
 
     (void)state;
-    for (size_t i = 0; i < ROWS(prefixes); i++) {
+    for (size_t i = 0; (scheme = hash_scheme(i)) != NULL; i++)
+        if (!has_vector(scheme))
+            fail_msg("no hash of another program for %s, %s", scheme->name, scheme->prefix);
+}
+
+/* The text that vectors of Dovecot's begin with and, of those with an encoding, end their prefix.
+ */
+static void test_every_wrapping_and_encoding_has_a_vector(void **state)
+{
+    static const char *const wanted[] = {
+#define WRAPPING(name, kind, ...) "{" name "}", "{" name ".",
+#define ENCODING(name, encoding) "." name "}",
+#include "hash/schemes.def"
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(wanted); i++) {
         bool found = false;
 
         for (size_t j = 0; j < ROWS(hash_vectors); j++)
-            found |= strncmp(hash_vectors[j].stored, prefixes[i], strlen(prefixes[i])) == 0;
+            found |= strstr(hash_vectors[j].stored, wanted[i]) != NULL;
         if (!found)
-            fail_msg("no vector begins %s", prefixes[i]);
+            fail_msg("no hash of another program has %s", wanted[i]);
     }
 }
 
@@ -375,7 +413,7 @@ static void test_altered_hashes_are_read_safely(void **state)
 
             for (const char *octet = octets; *octet != '\0'; octet++) {
                 *c = *octet;
-                (void)hash_usable(stored);
+                (void)usable(stored);
             }
             *c = kept;
         }
@@ -496,12 +534,15 @@ static void test_refused(void **state)
         {"Dovecot's SCRAM with too many", "{SCRAM-SHA-256}4096,AAAA," KEY "," KEY "," KEY},
         {"Dovecot's SCRAM in PostgreSQL's form", "{SCRAM-SHA-256}4096:AAAA$" KEY ":" KEY},
     };
+    struct hash hash;
 
     (void)state;
     for (size_t i = 0; i < ROWS(rows); i++)
         check_refused(rows[i].what, rows[i].stored, "secret");
-    assert_false(hash_usable(NULL));
+    assert_false(hash_is_usable(NULL));
     assert_int_equal(hash_verify(NULL, "", 0), HASH_UNUSABLE);
+    assert_false(hash_parse(NULL, &hash));
+    assert_int_equal(hash_verify(&hash, "", 0), HASH_UNUSABLE);
     assert_int_equal(seen.work, 0);
 }
 
@@ -567,30 +608,76 @@ static void test_work_is_bounded(void **state)
     assert_int_equal(seen.work, 0);
 }
 
-/* The longest that is looked at, and one octet more; and a decoy of the longest. */
-static void test_length_is_bounded(void **state)
+/*
+ * What the forms say, on both sides of each bound. The libraries agree: they hash whatever is
+ * accepted, of which the cheap ones are tried.
+ */
+static void check_sample(const struct sample *sample, const char *stored)
+{
+    struct sample cheap = sample_cheap(sample->scheme, sample->with_options);
+    bool is_cheap = true, within = true;
+
+    for (size_t i = 0; i < sample_parts(sample->scheme); i++) {
+        const struct scan_part *part = &sample->scheme->form[i];
+
+        if (!sample_has_value(part))
+            continue;
+        within = within && sample->value[i] >= part->min && sample->value[i] <= part->max;
+        if (part->kind != SCAN_SALT && part->kind != SCAN_DIGEST &&
+            part->kind != SCAN_DIGEST_AND_SALT)
+            is_cheap = is_cheap && sample->value[i] <= cheap.value[i] + 1;
+    }
+    if (!within && usable(stored))
+        fail_msg("%s: usable: %s", sample->scheme->name, stored);
+    if (memcmp(sample->value, cheap.value, sizeof cheap.value) == 0 && !usable(stored))
+        fail_msg("%s: not usable: %s", sample->scheme->name, stored);
+    if (is_cheap && usable(stored))
+        check_result(sample->scheme->name, stored, verify(stored, BYTES("x")), HASH_MISMATCH);
+}
+
+static void test_forms(void **state)
+{
+    (void)state;
+    samples_at_bounds(check_sample);
+    assert_true(seen.work > 50);
+}
+
+/* A form that is longer than any stored hash may be would be refused for its length alone. */
+static void check_length(const struct sample *sample, const char *stored)
+{
+    struct sample longest = *sample;
+    char text[SAMPLE_MAX];
+
+    (void)stored;
+    for (size_t i = 0; i < sample_parts(sample->scheme); i++)
+        longest.value[i] = sample->scheme->form[i].max;
+    if (!sample_write(&longest, text))
+        fail_msg("%s: its longest cannot be written", sample->scheme->name);
+    if (sample->scheme->form[0].kind == SCAN_DIGEST_AND_SALT)
+        assert_true(strlen(text) < HASH_MAX);
+    else if (2 * strlen(text) + strlen("{SCRAM-SHA-256.HEX}") >= HASH_MAX)
+        fail_msg("%s in hex may be longer than HASH_MAX", sample->scheme->name);
+}
+
+static void test_no_form_is_longer_than_a_stored_hash(void **state)
+{
+    (void)state;
+    samples_at_bounds(check_length);
+}
+
+static void test_what_is_over_long_is_refused(void **state)
 {
     static const char head[] = "{PBKDF2}$1$",
                       tail[] = "$1$0000000000000000000000000000000000000000";
-    char stored[HASH_MAX + 1], decoy[HASH_MAX];
+    char stored[HASH_MAX + 64];
 
     (void)state;
-    memset(stored, 's', sizeof(stored));
-    memcpy(stored, head, strlen(head));
-    memcpy(stored + HASH_MAX - sizeof(tail), tail, sizeof(tail));
-    assert_int_equal(strlen(stored), HASH_MAX - 1);
-    assert_int_equal(verify(stored, BYTES("x")), HASH_MISMATCH);
-    hash_decoy(stored, decoy, sizeof(decoy));
-    assert_int_equal(strlen(decoy), HASH_MAX - 1);
-    assert_int_equal(verify(decoy, BYTES("x")), HASH_MISMATCH);
-
-    /* One more than that, which would be the same hash if it were cut. */
-    stored[HASH_MAX - 1] = '0';
-    stored[HASH_MAX] = '\0';
-    assert_int_equal(verify(stored, BYTES("x")), HASH_UNUSABLE);
-    assert_false(usable(stored));
-    hash_decoy(stored, decoy, sizeof(decoy));
-    assert_memory_equal(decoy, "$2b$10$", 7);
+    for (size_t len = sizeof head + sizeof tail; len < sizeof stored; len++) {
+        memset(stored, 's', sizeof stored);
+        memcpy(stored, head, strlen(head));
+        memcpy(stored + len - sizeof tail, tail, sizeof tail);
+        assert_int_equal(usable(stored), len - strlen(head) - sizeof tail <= HASH_SALT_MAX);
+    }
 }
 
 /* Passwords that crypt(3) would cut. */
@@ -656,14 +743,14 @@ static void test_decoys_cost_the_same_and_never_match(void **state)
         char decoy[HASH_MAX], again[HASH_MAX];
         size_t len = strlen(v->password);
 
-        hash_decoy(v->stored, decoy, sizeof(decoy));
+        make_decoy(v->stored, decoy);
         seen.work = 0;
         check_result("decoy", decoy, verify(decoy, v->password, len), HASH_MISMATCH);
         if (seen.work == 0)
             fail_msg("no work: %s", decoy);
         check_result("decoy", decoy, verify(decoy, "", 0), HASH_MISMATCH);
         check_result("decoy", decoy, verify(decoy, decoy, strlen(decoy)), HASH_MISMATCH);
-        hash_decoy(decoy, again, sizeof(again));
+        make_decoy(decoy, again);
         assert_string_equal(again, decoy);
         if (v->stored[0] != '{')
             assert_int_equal(strlen(decoy), strlen(v->stored));
@@ -691,8 +778,8 @@ static void test_decoys_keep_the_parameters(void **state)
             "$argon2id$v=19$m=65536,t=3,p=4$" BASE64_16 "$" BASE64_32},
         {"SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$" KEY ":" KEY,
             "SCRAM-SHA-256$4096:" BASE64_16 "==$" KEY ":" KEY},
-        {"{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==," KEY "," KEY,
-            "SCRAM-SHA-256$4096:" BASE64_16 "==$" KEY ":" KEY},
+        {"{Scram-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==," KEY "," KEY,
+            "{SCRAM-SHA-256}4096," BASE64_16 "==," KEY "," KEY},
         {"$pbkdf2-sha256$29000$z5lTynnP2TsH4BxDSKnVeg$" BASE64_32,
             "$pbkdf2-sha256$29000$" BASE64_16 "$" BASE64_32},
         {"$scrypt$ln=16,r=8,p=1$z5lTynnP2TsH4BxDSKnVeg$" BASE64_32,
@@ -705,7 +792,7 @@ static void test_decoys_keep_the_parameters(void **state)
     for (size_t i = 0; i < ROWS(rows); i++) {
         char decoy[HASH_MAX];
 
-        hash_decoy(rows[i].like, decoy, sizeof(decoy));
+        make_decoy(rows[i].like, decoy);
         assert_string_equal(decoy, rows[i].decoy);
     }
     assert_int_equal(seen.work, 0);
@@ -717,7 +804,7 @@ static void test_the_fallback_decoy_does_the_work(void **state)
     char decoy[HASH_MAX];
 
     (void)state;
-    hash_decoy(NULL, decoy, sizeof(decoy));
+    make_decoy(NULL, decoy);
     assert_int_equal(verify(decoy, BYTES("x")), HASH_MISMATCH);
     assert_int_equal(seen.work, 1);
 }
@@ -816,6 +903,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_vectors_match_their_password_only, begin),
         cmocka_unit_test_setup(test_every_scheme_has_a_vector, begin),
+        cmocka_unit_test_setup(test_every_wrapping_and_encoding_has_a_vector, begin),
         cmocka_unit_test_setup(test_dovecot_prefixes_in_either_case, begin),
         cmocka_unit_test_setup(test_bcrypt_salt_with_spare_bits_set, begin),
         cmocka_unit_test_setup(test_scram_compares_both_keys, begin),
@@ -825,7 +913,9 @@ int main(void)
         cmocka_unit_test_setup(test_what_else_other_programs_make_is_refused, begin),
         cmocka_unit_test_setup(test_refused, begin),
         cmocka_unit_test_setup(test_work_is_bounded, begin),
-        cmocka_unit_test_setup(test_length_is_bounded, begin),
+        cmocka_unit_test_setup(test_forms, begin),
+        cmocka_unit_test_setup(test_no_form_is_longer_than_a_stored_hash, begin),
+        cmocka_unit_test_setup(test_what_is_over_long_is_refused, begin),
         cmocka_unit_test_setup(test_a_password_that_would_be_cut_is_refused_after_the_work, begin),
         cmocka_unit_test_setup(test_a_nul_is_part_of_no_password, begin),
         cmocka_unit_test_setup(test_decoys_cost_the_same_and_never_match, begin),
