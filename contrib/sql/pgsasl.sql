@@ -1,12 +1,10 @@
--- pgsasl.sql: the tables, functions and roles that pgsasl reads and writes. Schema version 2.
+-- pgsasl.sql: the tables, functions and roles that pgsasl reads and writes. Schema version 1.
 --
 --   psql -d mail -f pgsasl.sql
 --
 -- Run it as the owner of the database, which needs no superuser. It can be run again: nothing is lost, functions and
 -- grants are put back as they stand here. It is one transaction: it happens as a whole or not at all. The owner needs
 -- CREATEROLE for the three roles; without it the file loads and says what an administrator must run.
---
--- A database with schema version 1 is brought forward by upgrade-1-to-2.sql, which ends in running this file.
 --
 -- What each table, column, function and role means stands in docs/sql.md.
 
@@ -27,10 +25,9 @@ BEGIN
             current_setting('server_encoding');
     END IF;
     IF to_regprocedure('pgsasl.schema_version()') IS NOT NULL THEN
-        IF pgsasl.schema_version() <> 2 THEN
-            RAISE EXCEPTION 'this database holds version % of the schema, and this file is version 2',
-                pgsasl.schema_version()
-                USING HINT = 'An older schema is brought forward by contrib/sql/upgrade-*.sql, never by this file.';
+        IF pgsasl.schema_version() <> 1 THEN
+            RAISE EXCEPTION 'this database holds version % of the schema, and this file is version 1',
+                pgsasl.schema_version();
         END IF;
     END IF;
 END
@@ -42,7 +39,7 @@ REVOKE ALL ON SCHEMA pgsasl FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION pgsasl.schema_version() RETURNS integer
 LANGUAGE sql IMMUTABLE
-AS 'SELECT 2';
+AS 'SELECT 1';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Tables
