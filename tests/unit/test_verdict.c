@@ -71,6 +71,7 @@ static void the_order_is_that_of_the_design(void **state)
         REASON_ACCOUNT_SUSPENDED,
         REASON_ACCOUNT_PAST_DUE,
         REASON_DISABLED_USER,
+        REASON_EXPIRED_USER,
         REASON_UNUSABLE_HASH,
         REASON_STALE_PASSWORD,
         REASON_PASSWORD_WHITESPACE,
