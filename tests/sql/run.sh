@@ -93,37 +93,6 @@ test_dump_and_restore() {
     echo 'ok: a dump restores'
 }
 
-# dump_schema DATABASE: what the catalogues hold, for comparison.
-dump_schema() {
-    "$bin/pg_dump" -U postgres --schema-only "$1" | grep -Ev '^(--|[\\]|$)'
-}
-
-# Version 1 with data in it, upgraded, is version 2 as it is loaded, with the same data in it.
-test_upgrade() {
-    local data="SELECT to_jsonb(u) FROM pgsasl.smtp_users u
-        UNION ALL SELECT to_jsonb(s) FROM (SELECT bcrypt_cost FROM pgsasl.settings) s
-        UNION ALL SELECT to_jsonb(a) FROM pgsasl.accounts a UNION ALL SELECT to_jsonb(d) FROM pgsasl.deleted_users d
-        UNION ALL SELECT to_jsonb(f) - 'counts' - 'merged_ids' FROM pgsasl.auth_failures f ORDER BY 1"
-    local upgrade=$top/contrib/sql/upgrade-1-to-2.sql
-    sql postgres postgres -c 'CREATE DATABASE upgraded OWNER mail_owner'
-    sql mail_owner upgraded -f "$here/v1/pgsasl.sql"
-    sql mail_owner upgraded -o /dev/null -f "$here/v1/fill.psql"
-    sql mail_owner upgraded -Atc "$data" >"$work/v1.data"
-    sql mail_owner upgraded -f "$upgrade" >"$work/notice" 2>&1 || fail "the upgrade: $(<"$work/notice")"
-    [[ ! -s $work/notice ]] || fail "the upgrade is not quiet: $(<"$work/notice")"
-    sql mail_owner upgraded -Atc "$data" >"$work/v2.data"
-    [[ $(wc -l <"$work/v1.data") -ge 10 ]] || fail 'version 1 is not filled'
-    diff "$work/v1.data" "$work/v2.data" || fail 'the upgrade changed data'
-    dump_schema pgsasl >"$work/fresh.schema"
-    dump_schema upgraded | diff "$work/fresh.schema" - || fail 'the upgraded schema is not that of a fresh one'
-    ! sql mail_owner upgraded -f "$upgrade" >"$work/notice" 2>&1 || fail 'the upgrade runs twice'
-    grep -q 'holds version 2 of the schema' "$work/notice" || fail "upgrading twice: $(<"$work/notice")"
-    sql mail_owner upgraded -f "$schema" || fail 'the schema does not load over an upgraded one'
-    [[ $(sql pgsasl_plugin upgraded -Atc "SELECT cardinality(retired_ids) FROM pgsasl.find_user('kept', NULL)") == 2 ]] ||
-        fail 'the plugin can not use the upgraded schema'
-    echo 'ok: version 1 with data in it is brought to version 2'
-}
-
 # Every SQL block of the guides runs: those of sql.md by the schema's owner, those of rotation.md by an operator.
 test_documents() {
     sql postgres postgres -c 'CREATE DATABASE examples TEMPLATE pgsasl OWNER mail_owner' \
@@ -199,7 +168,6 @@ if (($#)); then
 fi
 run_pgtap "$here"/*.sql
 test_other_version
-test_upgrade
 test_dump_and_restore
 sql postgres postgres -c 'CREATE DATABASE flood TEMPLATE pgsasl OWNER mail_owner'
 PGUSER=mail_owner PGDATABASE=flood "$here/flood.sh"
