@@ -7,10 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from answers import ACCEPTED, REJECTED
-from conftest import missing
+from harness.answers import ACCEPTED, REJECTED
 from harness.audit import Audit, Desk
-from harness.clients import Smtp, plain
+from harness.clients import log_in
 from harness.cluster import DATABASE, OWNER, Cluster, Session, literal
 from harness.postfix import STOCK_PLUGINS, Postfix, plugin_dir, sanitizer_of, sasl_conf
 from harness.processes import SOURCE, CommandFailed, run, wait_for
@@ -103,12 +102,7 @@ class Site:
 
     def login(self, service, name, password=PASSWORD):
         """What the client hears, and the rows it leaves."""
-
-        def act():
-            with Smtp(service, self.postfix.certificate) as smtp:
-                return smtp.authenticate("PLAIN", plain(name.encode(), password.encode()))
-
-        return self.desk.attempt(act)
+        return self.desk.attempt(log_in, service, "PLAIN", name, password, cafile=self.postfix.certificate)
 
     def load(self):
         """The page's way from incoming into smtp_users; who is left, by name."""
@@ -250,7 +244,7 @@ def test_saslauthd(site):
 
 
 @pytest.fixture(name="dovecot")
-def fixture_dovecot(site, users, workdir):
+def fixture_dovecot(site, users, workdir, missing):
     """Dovecot's auth service at private/auth of the Postfix, with its stock query."""
     del users
     if not DOVECOT_PROGRAM.exists():
