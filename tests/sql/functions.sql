@@ -2,7 +2,7 @@
 BEGIN;
 SELECT * FROM no_plan();
 
-SELECT is(pgsasl.schema_version(), 2, 'the schema is version 2');
+SELECT is(pgsasl.schema_version(), 1, 'the schema is version 1');
 SELECT pgsasl.add_account('shop') AS shop \gset
 SELECT pgsasl.add_user('app', 'a long password', :shop) AS app \gset
 SELECT is(user_id, :app::bigint, 'add_user returns the user_id') FROM pgsasl.smtp_users WHERE username = 'app';

@@ -11,7 +11,7 @@ UPDATE pgsasl.settings SET bcrypt_cost = 12;
 CREATE FUNCTION everything() RETURNS SETOF text LANGUAGE sql AS $$
     SELECT a::text FROM pgsasl.accounts a UNION ALL SELECT u::text FROM pgsasl.smtp_users u
     UNION ALL SELECT d::text FROM pgsasl.deleted_users d UNION ALL SELECT f::text FROM pgsasl.auth_failures f
-    UNION ALL SELECT s::text FROM pgsasl.settings s
+    UNION ALL SELECT s::text FROM pgsasl.settings s UNION ALL SELECT m::text FROM pgsasl.migrations m
     UNION ALL SELECT oid::regclass || ' ' || relkind::text || coalesce(relacl::text, '') FROM pg_class
         WHERE relnamespace = 'pgsasl'::regnamespace
     UNION ALL SELECT oid::regprocedure || md5(prosrc) || coalesce(proacl::text, '') FROM pg_proc
@@ -33,6 +33,18 @@ SET SESSION AUTHORIZATION mail_owner;
 \ir ../../contrib/sql/pgsasl.sql
 RESET SESSION AUTHORIZATION;
 SELECT bag_eq('SELECT everything()', 'TABLE before', 'functions and grants are put back');
+
+-- as an older list of reasons left it: the CHECK takes the new one too, and the words are restored
+ALTER TABLE pgsasl.auth_failures DROP CONSTRAINT auth_failures_reason_word,
+    ADD CONSTRAINT auth_failures_reason_word CHECK (reason IN ('wrong_password', 'unknown_user'));
+CREATE TABLE words AS SELECT r::text AS line FROM pgsasl.reasons r;
+DELETE FROM pgsasl.reasons WHERE reason NOT IN ('wrong_password', 'unknown_user');
+UPDATE pgsasl.reasons SET check_order = 1, what_failed = 'x', tell_customer = 'x', what_to_do = 'x';
+SET SESSION AUTHORIZATION mail_owner;
+\ir ../../contrib/sql/pgsasl.sql
+RESET SESSION AUTHORIZATION;
+SELECT bag_eq('SELECT everything()', 'TABLE before', 'a new reason is taken by the table');
+SELECT bag_eq('SELECT r::text FROM pgsasl.reasons r', 'TABLE words', 'and has its words');
 
 -- pgcrypto wherever it is
 CREATE SCHEMA "Crypto Schema";

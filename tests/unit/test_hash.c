@@ -6,11 +6,7 @@
  * that held a password was wiped; secret_wipe() is a double too. Passwords and hashes are copied to
  * memory of just their size, for the sanitizers.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "test.h"
 
 #include <crypt.h>
 #include <dlfcn.h>
@@ -30,9 +26,6 @@
 #include "hash_vectors.h"
 #include "samples.h"
 #include "base/secret.h"
-
-#define ROWS(table) (sizeof(table) / sizeof(*(table)))
-#define BYTES(literal) literal, sizeof(literal) - 1
 
 #define DIGEST_31 "..............................."
 #define DIGEST_43 "..........................................."
@@ -203,7 +196,7 @@ static void check_result(
         fail_msg("%s: %s: got %d, want %d", what, stored, (int)got, (int)want);
 }
 
-static int begin(void **state)
+static int set_up(void **state)
 {
     (void)state;
     /* The doubles stand for all other calls: without these the linker may leave a library out. */
@@ -215,9 +208,8 @@ static int begin(void **state)
 
 /* What matches. */
 
-static void test_vectors_match_their_password_only(void **state)
+TEST_WITH(vectors_match_their_password_only, set_up, NULL)
 {
-    (void)state;
     for (size_t i = 0; i < ROWS(hash_vectors); i++) {
         const struct hash_vector *v = &hash_vectors[i];
         size_t len = strlen(v->password);
@@ -245,11 +237,10 @@ static bool has_vector(const struct scheme *scheme)
     return false;
 }
 
-static void test_every_scheme_has_a_vector(void **state)
+TEST_WITH(each_scheme_has_a_vector, set_up, NULL)
 {
     const struct scheme *scheme;
 
-    (void)state;
     for (size_t i = 0; (scheme = hash_scheme(i)) != NULL; i++)
         if (!has_vector(scheme))
             fail_msg("no hash of another program for %s, %s", scheme->name, scheme->prefix);
@@ -257,7 +248,7 @@ static void test_every_scheme_has_a_vector(void **state)
 
 /* The text that vectors of Dovecot's begin with and, of those with an encoding, end their prefix.
  */
-static void test_every_wrapping_and_encoding_has_a_vector(void **state)
+TEST_WITH(each_wrapping_and_encoding_has_a_vector, set_up, NULL)
 {
     static const char *const wanted[] = {
 #define WRAPPING(name, kind, ...) "{" name "}", "{" name ".",
@@ -265,7 +256,6 @@ static void test_every_wrapping_and_encoding_has_a_vector(void **state)
 #include "hash/schemes.def"
     };
 
-    (void)state;
     for (size_t i = 0; i < ROWS(wanted); i++) {
         bool found = false;
 
@@ -276,7 +266,7 @@ static void test_every_wrapping_and_encoding_has_a_vector(void **state)
     }
 }
 
-static void test_dovecot_prefixes_in_either_case(void **state)
+TEST_WITH(dovecots_prefixes_are_read_in_either_case, set_up, NULL)
 {
     static const struct {
         const char *prefix, *other;
@@ -287,7 +277,6 @@ static void test_dovecot_prefixes_in_either_case(void **state)
         {"{SCRAM-SHA-256}", "{scram-sha-256}"}, {"{ARGON2ID}", "{argon2i}"},
         {"{SCRAM-SHA-256.B64}", "{scram-sha-256.base64}"}};
 
-    (void)state;
     for (size_t i = 0; i < ROWS(rows); i++) {
         bool met = false;
 
@@ -309,12 +298,11 @@ static void test_dovecot_prefixes_in_either_case(void **state)
 }
 
 /* Two spellings of one salt: its last character has four bits to spare. */
-static void test_bcrypt_salt_with_spare_bits_set(void **state)
+TEST_WITH(a_bcrypt_salt_may_have_spare_bits_set, set_up, NULL)
 {
     static const char stored[] = "$2b$04$w9ONQ1Wwmwf1I37ii/gn/OlylD0wZ32lS4lsVSVS/q2LufvoeetxC";
     char other[sizeof(stored)];
 
-    (void)state;
     memcpy(other, stored, sizeof(stored));
     assert_int_equal(other[28], 'O');
     other[28] = 'P';
@@ -323,14 +311,13 @@ static void test_bcrypt_salt_with_spare_bits_set(void **state)
 }
 
 /* PostgreSQL keeps two keys; a verifier with one of them wrong is nobody's. */
-static void test_scram_compares_both_keys(void **state)
+TEST_WITH(scram_compares_both_keys, set_up, NULL)
 {
     static const char good[] =
         "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
         "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
     char stored_key[sizeof(good)], server_key[sizeof(good)];
 
-    (void)state;
     memcpy(stored_key, good, sizeof(good));
     strstr(stored_key, "WG5d")[0] = 'X';
     memcpy(server_key, good, sizeof(good));
@@ -356,9 +343,8 @@ static bool is_costly(const char *stored)
     return strncmp(stored, "{ARGON2", 7) == 0;
 }
 
-static void test_truncated_hashes_deny(void **state)
+TEST_WITH(truncated_hashes_deny, set_up, NULL)
 {
-    (void)state;
     for (size_t i = 0; i < ROWS(hash_vectors); i++) {
         const struct hash_vector *v = &hash_vectors[i];
         char cut[HASH_MAX];
@@ -379,11 +365,10 @@ static void test_truncated_hashes_deny(void **state)
     }
 }
 
-static void test_trailing_octets_deny(void **state)
+TEST_WITH(trailing_octets_deny, set_up, NULL)
 {
     static const char *const tails[] = {"\n", " ", "$", "=", "A", ".", "0", "AAAA", "\x80", ":x"};
 
-    (void)state;
     for (size_t i = 0; i < ROWS(hash_vectors); i++) {
         const struct hash_vector *v = &hash_vectors[i];
         char longer[HASH_MAX];
@@ -400,11 +385,10 @@ static void test_trailing_octets_deny(void **state)
 }
 
 /* An octet of each kind at every place: the readers stay inside the string, and do no work. */
-static void test_altered_hashes_are_read_safely(void **state)
+TEST_WITH(altered_hashes_are_read_safely, set_up, NULL)
 {
     static const char octets[] = "\x01\n !$*+,./0129:=AJT_az{}~\x7f\x80\xff";
 
-    (void)state;
     for (size_t i = 0; i < ROWS(hash_vectors); i++) {
         char *stored = copy(hash_vectors[i].stored, strlen(hash_vectors[i].stored) + 1);
 
@@ -431,15 +415,14 @@ static void check_refused(const char *what, const char *stored, const char *pass
     check_result(what, stored, verify(stored, stored, strlen(stored)), HASH_UNUSABLE);
 }
 
-static void test_what_else_other_programs_make_is_refused(void **state)
+TEST_WITH(what_else_other_programs_make_is_refused, set_up, NULL)
 {
-    (void)state;
     for (size_t i = 0; i < ROWS(refused_hashes); i++)
         check_refused(refused_hashes[i].producer, refused_hashes[i].stored, "correct horse");
     assert_int_equal(seen.work, 0);
 }
 
-static void test_refused(void **state)
+TEST_WITH(other_forms_are_refused, set_up, NULL)
 {
     static const struct {
         const char *what, *stored;
@@ -536,7 +519,6 @@ static void test_refused(void **state)
     };
     struct hash hash;
 
-    (void)state;
     for (size_t i = 0; i < ROWS(rows); i++)
         check_refused(rows[i].what, rows[i].stored, "secret");
     assert_false(hash_is_usable(NULL));
@@ -547,7 +529,7 @@ static void test_refused(void **state)
 }
 
 /* Only looked at: none of these is hashed. */
-static void test_work_is_bounded(void **state)
+TEST_WITH(work_is_bounded, set_up, NULL)
 {
     static const struct {
         const char *stored;
@@ -597,7 +579,6 @@ static void test_work_is_bounded(void **state)
         {"$scrypt$ln=16,r=1,p=1$AAAA$" BASE64_32, false}, /* RFC 7914: N below 2^(16 r) */
     };
 
-    (void)state;
     for (size_t i = 0; i < ROWS(rows); i++) {
         if (usable(rows[i].stored) != rows[i].usable)
             fail_msg("usable is not %d: %s", rows[i].usable, rows[i].stored);
@@ -635,9 +616,8 @@ static void check_sample(const struct sample *sample, const char *stored)
         check_result(sample->scheme->name, stored, verify(stored, BYTES("x")), HASH_MISMATCH);
 }
 
-static void test_forms(void **state)
+TEST_WITH(a_form_is_bounded_on_both_sides, set_up, NULL)
 {
-    (void)state;
     samples_at_bounds(check_sample);
     assert_true(seen.work > 50);
 }
@@ -659,19 +639,17 @@ static void check_length(const struct sample *sample, const char *stored)
         fail_msg("%s in hex may be longer than HASH_MAX", sample->scheme->name);
 }
 
-static void test_no_form_is_longer_than_a_stored_hash(void **state)
+TEST_WITH(no_form_is_longer_than_a_stored_hash, set_up, NULL)
 {
-    (void)state;
     samples_at_bounds(check_length);
 }
 
-static void test_what_is_over_long_is_refused(void **state)
+TEST_WITH(what_is_over_long_is_refused, set_up, NULL)
 {
     static const char head[] = "{PBKDF2}$1$",
                       tail[] = "$1$0000000000000000000000000000000000000000";
     char stored[HASH_MAX + 64];
 
-    (void)state;
     for (size_t len = sizeof head + sizeof tail; len < sizeof stored; len++) {
         memset(stored, 's', sizeof stored);
         memcpy(stored, head, strlen(head));
@@ -682,7 +660,7 @@ static void test_what_is_over_long_is_refused(void **state)
 
 /* Passwords that crypt(3) would cut. */
 
-static void test_a_password_that_would_be_cut_is_refused_after_the_work(void **state)
+TEST_WITH(a_password_that_would_be_cut_is_refused_after_the_work, set_up, NULL)
 {
     static const char p72[] =
         "72 octets 72 octets 72 octets 72 octets 72 octets 72 octets 72 octets ab";
@@ -709,7 +687,6 @@ static void test_a_password_that_would_be_cut_is_refused_after_the_work(void **s
         {"SHA-crypt, longer", sha, p512, sizeof(p512), HASH_MISMATCH},
     };
 
-    (void)state;
     memset(p511, 'p', sizeof(p511));
     memset(p512, 'p', sizeof(p512));
     for (size_t i = 0; i < ROWS(rows); i++) {
@@ -722,9 +699,8 @@ static void test_a_password_that_would_be_cut_is_refused_after_the_work(void **s
 }
 
 /* crypt(3) would stop at it; as an HMAC key it would be padding, and no difference. */
-static void test_a_nul_is_part_of_no_password(void **state)
+TEST_WITH(a_nul_is_part_of_no_password, set_up, NULL)
 {
-    (void)state;
     for (size_t i = 0; i < ROWS(hash_vectors); i++) {
         const struct hash_vector *v = &hash_vectors[i];
 
@@ -735,9 +711,8 @@ static void test_a_nul_is_part_of_no_password(void **state)
 
 /* Decoys. */
 
-static void test_decoys_cost_the_same_and_never_match(void **state)
+TEST_WITH(decoys_cost_the_same_and_never_match, set_up, NULL)
 {
-    (void)state;
     for (size_t i = 0; i < ROWS(hash_vectors); i++) {
         const struct hash_vector *v = &hash_vectors[i];
         char decoy[HASH_MAX], again[HASH_MAX];
@@ -757,7 +732,7 @@ static void test_decoys_cost_the_same_and_never_match(void **state)
     }
 }
 
-static void test_decoys_keep_the_parameters(void **state)
+TEST_WITH(decoys_keep_the_parameters, set_up, NULL)
 {
     static const char bcrypt_10[] = "$2b$10$" SALT_22 DIGEST_31;
     static const struct {
@@ -788,7 +763,6 @@ static void test_decoys_keep_the_parameters(void **state)
             "{PBKDF2}$1$salt$5$0000000000000000000000000000000000000000"},
     };
 
-    (void)state;
     for (size_t i = 0; i < ROWS(rows); i++) {
         char decoy[HASH_MAX];
 
@@ -799,11 +773,10 @@ static void test_decoys_keep_the_parameters(void **state)
 }
 
 /* The fallback is a hash that is worked on. */
-static void test_the_fallback_decoy_does_the_work(void **state)
+TEST_WITH(the_fallback_decoy_does_the_work, set_up, NULL)
 {
     char decoy[HASH_MAX];
 
-    (void)state;
     make_decoy(NULL, decoy);
     assert_int_equal(verify(decoy, BYTES("x")), HASH_MISMATCH);
     assert_int_equal(seen.work, 1);
@@ -826,7 +799,7 @@ static void take_memory_back(uint8_t *memory, size_t size)
     (void)size;
 }
 
-static void test_no_thread_is_started(void **state)
+TEST_WITH(no_thread_is_started, set_up, NULL)
 {
     static const char lanes[] = "$argon2id$v=19$m=64,t=2,p=4$c2FsdCBvZiAxNiBvY3RzIQ"
                                 "$q7bXVF3pIrxThsegIO0C8ymK47rJY+T38U+820n3FT8";
@@ -843,7 +816,6 @@ static void test_no_thread_is_started(void **state)
         .allocate_cbk = lend_memory,
         .free_cbk = take_memory_back};
 
-    (void)state;
 #if defined(__SANITIZE_ADDRESS__)
     skip(); /* its own pthread_create() stands before ours */
 #endif
@@ -854,11 +826,10 @@ static void test_no_thread_is_started(void **state)
     assert_int_equal(seen.threads, 0);
 }
 
-static void test_a_failing_library_is_an_error_and_never_a_verdict(void **state)
+TEST_WITH(a_failing_library_is_an_error_and_never_a_verdict, set_up, NULL)
 {
     unsigned long host = ERR_PACK(ERR_LIB_USER, 0, 1);
 
-    (void)state;
     ERR_clear_error();
     ERR_raise(ERR_LIB_USER, 1);
     seen.fail = true;
@@ -874,19 +845,17 @@ static void test_a_failing_library_is_an_error_and_never_a_verdict(void **state)
     assert_int_equal(ERR_get_error(), 0);
 }
 
-static void test_what_libcrypt_calls_invalid_is_unusable(void **state)
+TEST_WITH(what_libcrypt_calls_invalid_is_unusable, set_up, NULL)
 {
-    (void)state;
     seen.fail = true;
     seen.crypt_errno = EINVAL;
     assert_int_equal(verify("$2b$04$" SALT_22 DIGEST_31, BYTES("x")), HASH_UNUSABLE);
 }
 
-static void test_crypt_memory_is_wiped_by_capacity(void **state)
+TEST_WITH(crypt_memory_is_wiped_by_capacity, set_up, NULL)
 {
     static const bool fail[] = {false, true};
 
-    (void)state;
     for (size_t i = 0; i < ROWS(fail); i++) {
         memset(&seen, 0, sizeof(seen));
         seen.fail = fail[i];
@@ -898,34 +867,4 @@ static void test_crypt_memory_is_wiped_by_capacity(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_vectors_match_their_password_only, begin),
-        cmocka_unit_test_setup(test_every_scheme_has_a_vector, begin),
-        cmocka_unit_test_setup(test_every_wrapping_and_encoding_has_a_vector, begin),
-        cmocka_unit_test_setup(test_dovecot_prefixes_in_either_case, begin),
-        cmocka_unit_test_setup(test_bcrypt_salt_with_spare_bits_set, begin),
-        cmocka_unit_test_setup(test_scram_compares_both_keys, begin),
-        cmocka_unit_test_setup(test_truncated_hashes_deny, begin),
-        cmocka_unit_test_setup(test_trailing_octets_deny, begin),
-        cmocka_unit_test_setup(test_altered_hashes_are_read_safely, begin),
-        cmocka_unit_test_setup(test_what_else_other_programs_make_is_refused, begin),
-        cmocka_unit_test_setup(test_refused, begin),
-        cmocka_unit_test_setup(test_work_is_bounded, begin),
-        cmocka_unit_test_setup(test_forms, begin),
-        cmocka_unit_test_setup(test_no_form_is_longer_than_a_stored_hash, begin),
-        cmocka_unit_test_setup(test_what_is_over_long_is_refused, begin),
-        cmocka_unit_test_setup(test_a_password_that_would_be_cut_is_refused_after_the_work, begin),
-        cmocka_unit_test_setup(test_a_nul_is_part_of_no_password, begin),
-        cmocka_unit_test_setup(test_decoys_cost_the_same_and_never_match, begin),
-        cmocka_unit_test_setup(test_decoys_keep_the_parameters, begin),
-        cmocka_unit_test_setup(test_the_fallback_decoy_does_the_work, begin),
-        cmocka_unit_test_setup(test_no_thread_is_started, begin),
-        cmocka_unit_test_setup(test_a_failing_library_is_an_error_and_never_a_verdict, begin),
-        cmocka_unit_test_setup(test_what_libcrypt_calls_invalid_is_unusable, begin),
-        cmocka_unit_test_setup(test_crypt_memory_is_wiped_by_capacity, begin),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

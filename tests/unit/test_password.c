@@ -5,13 +5,10 @@
  * hash.c has a double: a stored hash "is:X" fits the password X, "broken" is unusable, "fails" is
  * one that can't be computed. It counts. cache.c has one that holds a single entry.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "test.h"
+
 #include <stdio.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "auth/cache.h"
 #include "hash/hash.h"
@@ -158,9 +155,8 @@ static const struct row {
         false},
 };
 
-static void test_rows(void **state)
+TEST(each_row_costs_its_number_of_hashes)
 {
-    (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct row *row = &rows[i];
         struct user user = row->user;
@@ -216,9 +212,8 @@ static const struct {
         PASSWORD_UNUSABLE, ALWAYS, "", false},
 };
 
-static void test_cache(void **state)
+TEST(a_verified_password_is_not_hashed_again)
 {
-    (void)state;
     for (size_t i = 0; i < sizeof twice / sizeof *twice; i++) {
         struct user user = twice[i].user;
         const struct password_question question = {
@@ -248,12 +243,4 @@ static void test_cache(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_cache),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,0 +1,97 @@
+-- desk.sql: for the support desk. SECURITY DEFINER: these show more than their callers may read, and no hash. Loaded by
+-- pgsasl.sql.
+
+-- A name as somebody may have meant it: without case, blanks, what is not ASCII or escaped, and what follows an @.
+CREATE OR REPLACE FUNCTION pgsasl.plain_name(username text) RETURNS text
+LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT nullif(lower(split_part(regexp_replace(username, '\\x[0-9A-Fa-f]{2}|[^!-~]', '', 'g'), '@', 1)), '')
+$$;
+
+-- The failures of a name up to "within" before and after "at". Where there is none, one row that says so and what that
+-- means, then the failures of names that are nearly this one.
+CREATE OR REPLACE FUNCTION pgsasl.explain(username text, at timestamptz DEFAULT now(), within interval DEFAULT '1 hour')
+RETURNS TABLE (occurred_at timestamptz, client_addr inet, what_failed text, all_checks text, what_to_do text,
+    attempts integer, mechanism text, server_host text, detail text, reason text, name_given text,
+    tell_customer text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+DECLARE
+    since timestamptz := explain.at - explain.within;
+    until timestamptz := explain.at + explain.within;
+BEGIN
+    RETURN QUERY
+    SELECT f.occurred_at, f.client_addr, f.what_failed, f.all_checks, f.what_to_do, f.attempts, f.mechanism,
+           f.server_host, f.detail, f.reason, f.username::text, f.tell_customer
+    FROM pgsasl.failures_in_words f
+    WHERE f.username = explain.username AND f.occurred_at BETWEEN since AND until
+    ORDER BY f.occurred_at;
+    IF FOUND THEN
+        RETURN;
+    END IF;
+
+    what_failed := format('between %s and %s no attempt of "%s" failed in the plugin',
+        date_trunc('second', since), date_trunc('second', until), username);
+    what_to_do := 'look in the mail log for what the server said by itself: a mechanism that is not offered, such as'
+        ' CRAM-MD5; broken base64; no TLS, so that AUTH was not offered. Or the client used another host, port or user name'
+        ' (near names follow here). Or the database was out: look for "pgsasl: rejected", the row is still to come';
+    detail := coalesce(
+        (SELECT coalesce('its last login was at ' || date_trunc('second', u.last_login_at), 'it has never logged in')
+         FROM pgsasl.smtp_users u WHERE u.username = explain.username),
+        (SELECT 'this user was deleted at ' || date_trunc('second', max(d.deleted_at))
+         FROM pgsasl.deleted_users d WHERE d.username = explain.username),
+        'there is no SMTP user of this name');
+    RETURN NEXT;
+
+    RETURN QUERY
+    SELECT f.occurred_at, f.client_addr, f.what_failed, f.all_checks, f.what_to_do, f.attempts, f.mechanism,
+           f.server_host, f.detail, f.reason, f.username::text, f.tell_customer
+    FROM pgsasl.failures_in_words f
+    WHERE pgsasl.plain_name(f.username) = pgsasl.plain_name(explain.username) AND f.occurred_at BETWEEN since AND until
+    ORDER BY f.occurred_at DESC LIMIT 20;
+END
+$$;
+
+-- Each check as it stands now, one a row; ok is NULL where there is nothing to be well or not.
+CREATE OR REPLACE FUNCTION pgsasl.user_status(username text) RETURNS TABLE (item text, value text, ok boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+DECLARE
+    u pgsasl.smtp_users;
+    account text;
+    throttled text;
+BEGIN
+    SELECT * INTO u FROM pgsasl.smtp_users s WHERE s.username = user_status.username;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'user', coalesce(
+            (SELECT format('deleted at %s by %s', d.deleted_at, d.deleted_by)
+             FROM pgsasl.deleted_users d WHERE d.username = user_status.username ORDER BY d.deleted_at DESC LIMIT 1),
+            'there is no SMTP user of this name'), false;
+        RETURN;
+    END IF;
+    SELECT a.name INTO account FROM pgsasl.accounts a WHERE a.account_id = u.account_id;
+    SELECT string_agg(host(c), ', ') INTO throttled FROM pgsasl.throttled_clients(u.username) AS c;
+
+    RETURN QUERY VALUES
+        ('user', concat_ws(', ', 'user_id ' || u.user_id, u.app), true),
+        ('enabled', CASE WHEN u.enabled THEN 'yes' ELSE 'no' END, u.enabled),
+        ('account', account || ': ' || replace(u.account_standing, '_', ' '), u.account_standing = 'good'),
+        ('password', concat_ws(', ', substring(u.password_hash FROM '^\{[^}]+\}|^\$[^$]+\$|^SCRAM-SHA-256'),
+            'set at ' || date_trunc('second', u.password_changed_at)), pgsasl.decoy_of(u.password_hash) IS NOT NULL),
+        ('addresses', coalesce(nullif(array_to_string(u.allowed_networks, ', '), ''), 'anywhere'), NULL),
+        ('throttled from', coalesce(throttled, 'nowhere'), throttled IS NULL),
+        ('last login', coalesce(nullif(concat_ws(' from ', date_trunc('second', u.last_login_at), host(u.last_login_from)),
+            ''), 'never'), NULL),
+        ('rotation grace', u.rotation_grace::text, NULL);
+    RETURN QUERY
+    SELECT 'retired password', concat_ws(', ', 'retired at ' || date_trunc('second', r.retired_at),
+        'accepted until ' || date_trunc('second', r.accepted_until),
+        coalesce('last used at ' || date_trunc('second', r.last_used_at), 'not used since'),
+        'from ' || host(r.last_used_from)), NULL::boolean
+    FROM pgsasl.retired_passwords r WHERE r.user_id = u.user_id ORDER BY r.retired_at DESC, r.retired_id DESC;
+    RETURN QUERY
+    SELECT 'failure', concat_ws(', ', date_trunc('second', f.occurred_at), f.what_failed, 'from ' || host(f.client_addr),
+                                nullif(f.attempts, 1) || ' times'), NULL::boolean
+    FROM pgsasl.failures_in_words f WHERE f.username = u.username ORDER BY f.occurred_at DESC LIMIT 5;
+END
+$$;

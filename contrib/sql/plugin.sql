@@ -1,0 +1,187 @@
+-- plugin.sql: the three functions that the plugin calls. Loaded by pgsasl.sql.
+
+-- Whether a client is in one of the networks. An IPv4 address mapped into IPv6 is the IPv4 address, and a network of such
+-- addresses is one of IPv4; ::/0 and the like stay what they are.
+CREATE OR REPLACE FUNCTION pgsasl.is_within(client inet, networks cidr[]) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+    mapped CONSTANT inet := '::ffff:0.0.0.0/96';
+    zero CONSTANT inet := '0.0.0.0';
+    address inet := CASE WHEN client <<= mapped THEN zero + (host(client)::inet - host(mapped)::inet) ELSE client END;
+BEGIN
+    RETURN coalesce(address <<= ANY (networks), false) OR EXISTS (
+        SELECT FROM unnest(networks) AS n (network)
+        WHERE n.network <<= mapped AND
+            address <<= set_masklen(zero + (host(n.network)::inet - host(mapped)::inet), masklen(n.network) - 96));
+END
+$$;
+
+-- Always one row. An unknown user is one without user_id and password_hash. Reads only, so a hot standby can run it.
+--
+-- The retired_ arrays have settings.retired_kept elements whoever is asked for, NULL where there is nothing, and the plugin
+-- works through each: its work after a failure does not tell a user with retired passwords from one without, or from
+-- nobody.
+--
+-- Few expressions outside of queries, and few settings of its own: PL/pgSQL makes each one ready anew at each call. What
+-- the plans need is set for the role.
+CREATE OR REPLACE FUNCTION pgsasl.find_user(username text, client inet)
+RETURNS TABLE (user_id bigint, password_hash text, enabled boolean, account_standing text, deleted_at timestamptz,
+    client_allowed boolean, throttled boolean, retired_hashes text[], retired_until timestamptz[],
+    retired_at timestamptz[], retired_ids bigint[], decoy_hash text, local_part_known boolean, login_due boolean)
+LANGUAGE plpgsql STABLE ROWS 1 SECURITY DEFINER
+SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+DECLARE
+    kept integer;
+    span interval;
+    user_limit integer;
+    client_limit integer;
+    networks cidr[];
+    has_retired boolean;
+    client_net cidr := pgsasl.client_net(client);
+BEGIN
+    SELECT s.retired_kept, s.throttle_window, s.throttle_user_client, s.throttle_client,
+           u.user_id, u.password_hash, u.enabled, u.account_standing, u.allowed_networks,
+           u.user_id IS NOT NULL AND coalesce(u.last_login_at <= now() - s.login_stamp_interval, true),
+           coalesce(cardinality(u.allowed_networks), 0) = 0,
+           EXISTS (SELECT FROM pgsasl.retired_passwords r WHERE r.user_id = u.user_id),
+           array_fill(NULL::text, ARRAY[slots]), array_fill(NULL::timestamptz, ARRAY[slots]),
+           array_fill(NULL::timestamptz, ARRAY[slots]), array_fill(NULL::bigint, ARRAY[slots]), false,
+           -- Where a network has not as many failures as the lower limit, no user name has: the usual case, and one probe.
+           least(s.throttle_user_client, s.throttle_client) IS NOT NULL AND EXISTS (
+               SELECT FROM pgsasl.recent_guesses g
+               WHERE g.net = client_net
+                   AND g.occurred_at > now() - s.throttle_window AND g.occurred_at < now() + s.throttle_window
+               OFFSET least(s.throttle_user_client, s.throttle_client) - 1)
+    INTO kept, span, user_limit, client_limit,
+         find_user.user_id, find_user.password_hash, find_user.enabled, find_user.account_standing, networks,
+         find_user.login_due, client_allowed, has_retired,
+         find_user.retired_hashes, find_user.retired_until, find_user.retired_at, find_user.retired_ids, local_part_known,
+         throttled
+    FROM (SELECT) AS always LEFT JOIN pgsasl.settings s ON s.only_row
+        LEFT JOIN pgsasl.smtp_users u ON u.username = find_user.username, coalesce(s.retired_kept, 0) AS slots;
+    IF user_id IS NOT NULL THEN
+        IF NOT client_allowed THEN
+            client_allowed := pgsasl.is_within(client, networks);
+        END IF;
+        IF has_retired THEN
+            -- In front of the empty slots, of which as many are cut off.
+            SELECT (array_agg(k.password_hash) || retired_hashes)[:kept], (array_agg(k.accepted_until) || retired_until)[:kept],
+                   (array_agg(k.retired_at) || find_user.retired_at)[:kept], (array_agg(k.retired_id) || retired_ids)[:kept]
+            INTO find_user.retired_hashes, find_user.retired_until, find_user.retired_at, find_user.retired_ids
+            FROM (SELECT r.* FROM pgsasl.retired_passwords r WHERE r.user_id = find_user.user_id
+                  ORDER BY r.accepted_until > now() DESC, r.retired_at DESC, r.retired_id DESC
+                  LIMIT kept) AS k;
+        END IF;
+    ELSE
+        client_allowed := NULL;
+        SELECT d.deleted_at INTO find_user.deleted_at
+        FROM pgsasl.deleted_users d WHERE d.username = find_user.username
+        ORDER BY d.deleted_at DESC LIMIT 1;
+        SELECT pgsasl.decoy_of(newest.password_hash) INTO find_user.decoy_hash
+        FROM (SELECT u.password_hash FROM pgsasl.smtp_users u ORDER BY u.user_id DESC LIMIT 1) AS newest;
+        IF strpos(username, '@') > 0 THEN
+            local_part_known := EXISTS (
+                SELECT FROM pgsasl.smtp_users u WHERE u.username = split_part(find_user.username, '@', 1));
+        END IF;
+    END IF;
+
+    IF throttled THEN
+        throttled := pgsasl.is_throttled(username, client_net, user_limit, client_limit, span);
+    END IF;
+    RETURN NEXT;
+END
+$$;
+
+-- Stores one failed attempt; the same attempt again changes nothing. Whom it was about is found out here: user_id comes
+-- as text because a site's own table may have ids of another kind, and such a site's ids are no business of smtp_users.
+CREATE OR REPLACE FUNCTION pgsasl.record_failure(attempt_id uuid, occurred_at timestamptz, username text, user_id text,
+    reason text, failed_checks text[], mechanism text, client_addr inet, client_port integer, server_addr inet,
+    service text, server_host text, detail text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+AS $$
+DECLARE
+    -- An index entry has its limit; the plugin sends at most 1,100 octets.
+    shown text := CASE WHEN octet_length(username) > 1100 THEN left(username, 275) ELSE username END;
+    given_id bigint := CASE WHEN user_id ~ '^[0-9]{1,18}$' THEN user_id::bigint END;
+    attempt pgsasl.auth_failures;
+BEGIN
+    SELECT u.user_id, u.account_id INTO attempt.user_id, attempt.account_id
+    FROM pgsasl.smtp_users u
+    WHERE u.username = shown AND (given_id IS NULL OR u.user_id = given_id);
+    IF NOT FOUND THEN
+        SELECT d.user_id, d.account_id INTO attempt.user_id, attempt.account_id
+        FROM pgsasl.deleted_users d
+        WHERE d.username = shown AND (given_id IS NULL OR d.user_id = given_id)
+        ORDER BY d.deleted_at DESC LIMIT 1;
+    END IF;
+
+    IF to_regclass('pgsasl.' || pgsasl.partition_of(now() + interval '168 hours')) IS NULL THEN
+        PERFORM pgsasl.try_make_partitions();
+    END IF;
+    IF to_regclass('pgsasl.' || pgsasl.partition_of(occurred_at)) IS NULL THEN
+        -- The row goes to the default partition: not while another session takes rows of that week out of it.
+        LOCK TABLE ONLY pgsasl.auth_failures_default IN ROW EXCLUSIVE MODE;
+    END IF;
+
+    attempt.attempt_id := attempt_id;
+    attempt.occurred_at := occurred_at;
+    attempt.recorded_at := now();
+    attempt.username := shown;
+    attempt.user_id := coalesce(given_id, attempt.user_id);
+    attempt.reason := reason;
+    attempt.failed_checks := coalesce(failed_checks, ARRAY[reason]);
+    attempt.mechanism := mechanism;
+    attempt.client_addr := client_addr;
+    attempt.client_port := CASE WHEN client_port BETWEEN 1 AND 65535 THEN client_port END;
+    attempt.server_addr := server_addr;
+    attempt.service := service;
+    attempt.server_host := server_host;
+    attempt.attempts := 1;
+    attempt.detail := detail;
+    attempt.counts := pgsasl.is_guess(attempt);
+    IF reason = 'throttled' AND client_addr IS NOT NULL THEN
+        PERFORM pgsasl.record_throttled(attempt);
+    ELSE
+        INSERT INTO pgsasl.auth_failures SELECT attempt.* ON CONFLICT DO NOTHING;
+    END IF;
+END
+$$;
+
+-- Stamps a login that was accepted: last_login_ of the user and, by a retired password, last_used_ of that, each at most
+-- once in settings.login_stamp_interval. It can be lost without harm: it waits for no lock and for no disk, and odd
+-- values are no error. A user is never stamped for a retired password that is not, so that safe_to_revoke can trust
+-- last_login_at.
+CREATE OR REPLACE FUNCTION pgsasl.note_login(user_id text, client inet, occurred_at timestamptz, retired_id bigint)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+AS $$
+DECLARE
+    id bigint := CASE WHEN user_id ~ '^[0-9]{1,18}$' THEN user_id::bigint END;
+    moment timestamptz := least(occurred_at, now()); -- a clock that is ahead must not stop the stamps to come
+    due_before timestamptz;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    SELECT moment - s.login_stamp_interval INTO due_before FROM pgsasl.settings s WHERE s.only_row;
+    IF retired_id IS NOT NULL THEN
+        UPDATE pgsasl.retired_passwords SET last_used_at = moment, last_used_from = client
+        FROM (SELECT r.retired_id FROM pgsasl.retired_passwords r JOIN pgsasl.smtp_users u ON u.user_id = r.user_id
+              WHERE r.retired_id = note_login.retired_id AND r.user_id = id
+                  AND (r.last_used_at IS NULL OR r.last_used_at <= due_before
+                       OR u.last_login_at IS NULL OR u.last_login_at <= due_before)
+              FOR NO KEY UPDATE OF r SKIP LOCKED) AS due
+        WHERE retired_passwords.retired_id = due.retired_id;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
+    UPDATE pgsasl.smtp_users SET last_login_at = moment, last_login_from = client
+    FROM (SELECT u.user_id FROM pgsasl.smtp_users u
+          WHERE u.user_id = id AND (u.last_login_at IS NULL OR u.last_login_at <= due_before)
+          FOR NO KEY UPDATE SKIP LOCKED) AS due
+    WHERE smtp_users.user_id = due.user_id;
+END
+$$;

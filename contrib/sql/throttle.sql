@@ -1,0 +1,157 @@
+-- throttle.sql: which failures count as guesses, and who has made too many. Loaded by pgsasl.sql.
+
+-- recent_guesses follows auth_failures, whoever changes that. Of each twenty failures one clears away what is past, more
+-- than came meanwhile: so rarely because rows that a long transaction keeps alive are passed over each time.
+CREATE OR REPLACE FUNCTION pgsasl.remember_guess() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    INSERT INTO pgsasl.recent_guesses (occurred_at, attempt_id, username, net, stale)
+    VALUES (NEW.occurred_at, NEW.attempt_id, NEW.username, pgsasl.client_net(NEW.client_addr),
+            NEW.failed_checks @> '{stale_password}')
+    ON CONFLICT DO NOTHING;
+    IF random() < 0.05 THEN
+        DELETE FROM pgsasl.recent_guesses
+        WHERE (occurred_at, attempt_id) IN (
+            SELECT g.occurred_at, g.attempt_id FROM pgsasl.recent_guesses g
+            WHERE g.occurred_at < now() - (SELECT s.throttle_window FROM pgsasl.settings s WHERE s.only_row)
+            ORDER BY g.occurred_at LIMIT 100 FOR UPDATE SKIP LOCKED);
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER guess_made AFTER INSERT OR UPDATE OF counts ON pgsasl.auth_failures
+    FOR EACH ROW WHEN (NEW.counts -- and no window is longer than a day
+                       AND NEW.occurred_at > now() - interval '1 day' AND NEW.occurred_at < now() + interval '1 day')
+    EXECUTE FUNCTION pgsasl.remember_guess();
+
+CREATE OR REPLACE FUNCTION pgsasl.forget_guess() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        DELETE FROM pgsasl.recent_guesses;
+    ELSIF TG_OP = 'DELETE' OR NOT NEW.counts THEN
+        DELETE FROM pgsasl.recent_guesses g WHERE g.occurred_at = OLD.occurred_at AND g.attempt_id = OLD.attempt_id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER guess_gone AFTER DELETE OR UPDATE OF counts ON pgsasl.auth_failures
+    FOR EACH ROW WHEN (OLD.counts) EXECUTE FUNCTION pgsasl.forget_guess();
+CREATE OR REPLACE TRIGGER guesses_gone AFTER TRUNCATE ON pgsasl.auth_failures
+    FOR EACH STATEMENT EXECUTE FUNCTION pgsasl.forget_guess();
+
+-- Whether a client has failed too often, by the limits that are not NULL. Bounded above as below, for mail servers whose
+-- clock is ahead.
+CREATE OR REPLACE FUNCTION pgsasl.is_throttled(username text, net cidr, user_limit integer, client_limit integer,
+    span interval) RETURNS boolean
+LANGUAGE plpgsql STABLE -- which keeps its plan from call to call
+AS $$
+BEGIN
+    RETURN user_limit IS NOT NULL AND EXISTS (
+            SELECT FROM pgsasl.recent_guesses g
+            WHERE g.username = is_throttled.username AND g.net = is_throttled.net
+                AND g.occurred_at > now() - span AND g.occurred_at < now() + span
+            OFFSET user_limit - 1)
+        OR client_limit IS NOT NULL AND EXISTS (
+            SELECT FROM pgsasl.recent_guesses g
+            WHERE g.net = is_throttled.net AND g.occurred_at > now() - span AND g.occurred_at < now() + span
+            OFFSET client_limit - 1);
+END
+$$;
+
+-- One throttled attempt more. In sequence there is one row for each user name, client network and minute. Nobody waits:
+-- a row that another session is just adding to is passed over, so that concurrent attempts make a few rows. Past 20 rows
+-- of a network in a minute all further names share one, with no name in it. A row remembers the last attempts that it took
+-- in, so that one that is sent again counts once.
+CREATE OR REPLACE FUNCTION pgsasl.record_throttled(attempt pgsasl.auth_failures) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+AS $$
+DECLARE
+    net cidr := pgsasl.client_net(attempt.client_addr);
+    minute timestamptz := date_trunc('minute', attempt.occurred_at);
+    known boolean;
+    named bigint;
+    found_at timestamptz;
+    found_id uuid;
+BEGIN
+    -- The same attempt sent again, while its first sending is still under way, waits here for the end of that.
+    PERFORM pg_advisory_xact_lock(hashtextextended('pgsasl ' || attempt.attempt_id, 0));
+    SELECT bool_or(f.attempt_id = attempt.attempt_id OR attempt.attempt_id = ANY (f.merged_ids)),
+           count(*) FILTER (WHERE f.username IS NOT NULL)
+    INTO known, named
+    FROM pgsasl.auth_failures f
+    WHERE f.reason = 'throttled' AND pgsasl.client_net(f.client_addr) = net
+        AND f.occurred_at >= minute AND f.occurred_at < minute + interval '1 minute';
+    IF known THEN
+        RETURN;
+    END IF;
+
+    LOOP
+        SELECT f.occurred_at, f.attempt_id INTO found_at, found_id
+        FROM pgsasl.auth_failures f
+        WHERE f.reason = 'throttled' AND pgsasl.client_net(f.client_addr) = net
+            AND f.occurred_at >= minute AND f.occurred_at < minute + interval '1 minute'
+            AND f.username IS NOT DISTINCT FROM attempt.username
+        LIMIT 1 FOR UPDATE SKIP LOCKED;
+        IF FOUND THEN
+            UPDATE pgsasl.auth_failures f
+            SET attempts = f.attempts + 1,
+                merged_ids = (f.merged_ids || attempt.attempt_id)[coalesce(cardinality(f.merged_ids), 0) - 62:]
+            WHERE f.occurred_at = found_at AND f.attempt_id = found_id -- enough, but for a plan of when there was no row
+                AND f.reason = 'throttled' AND pgsasl.client_net(f.client_addr) = net;
+            RETURN;
+        END IF;
+        EXIT WHEN attempt.username IS NULL OR named < 20;
+        attempt.username := NULL;
+        attempt.user_id := NULL;
+        attempt.account_id := NULL;
+        attempt.detail := 'further user names of this client';
+    END LOOP;
+    INSERT INTO pgsasl.auth_failures SELECT attempt.* ON CONFLICT DO NOTHING;
+END
+$$;
+
+-- Whether a failure looks like guessing, and so counts towards the throttle. An app that still has the password from
+-- before a rotation is none who guesses: it counts once for a user in a window. Of two at the same time one counts.
+CREATE OR REPLACE FUNCTION pgsasl.is_guess(attempt pgsasl.auth_failures) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+AS $$
+DECLARE
+    span interval;
+BEGIN
+    IF attempt.reason = 'throttled' THEN
+        RETURN false;
+    ELSIF attempt.failed_checks && ARRAY['wrong_password', 'password_whitespace', 'unknown_user', 'deleted_user',
+                                         'username_has_at', 'username_whitespace'] THEN
+        RETURN true;
+    ELSIF NOT attempt.failed_checks @> ARRAY['stale_password'] OR attempt.username IS NULL
+        OR NOT pg_try_advisory_xact_lock(hashtextextended('pgsasl stale ' || attempt.username, 0)) THEN
+        RETURN false;
+    END IF;
+    SELECT s.throttle_window INTO span FROM pgsasl.settings s WHERE s.only_row;
+    RETURN NOT EXISTS (
+        SELECT FROM pgsasl.recent_guesses g
+        WHERE g.username = attempt.username AND g.stale
+            AND g.occurred_at > attempt.occurred_at - span AND g.occurred_at < attempt.occurred_at + span);
+END
+$$;
+
+-- The client networks from which a name is throttled now.
+CREATE OR REPLACE FUNCTION pgsasl.throttled_clients(username text) RETURNS SETOF cidr
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+    SELECT g.net
+    FROM pgsasl.recent_guesses g CROSS JOIN pgsasl.settings s
+    WHERE g.occurred_at > now() - s.throttle_window AND g.occurred_at < now() + s.throttle_window
+        AND g.net IN (
+            SELECT pgsasl.client_net(t.client_addr) FROM pgsasl.auth_failures t
+            WHERE t.username = throttled_clients.username
+                AND t.occurred_at > now() - s.throttle_window AND t.occurred_at < now() + s.throttle_window)
+    GROUP BY 1, s.throttle_user_client, s.throttle_client
+    HAVING count(*) >= s.throttle_client
+        OR count(*) FILTER (WHERE g.username = throttled_clients.username) >= s.throttle_user_client
+$$;

@@ -1,0 +1,85 @@
+-- triggers.sql: what makes a plain INSERT, UPDATE and DELETE safe. Loaded by pgsasl.sql.
+
+-- The lock makes an INSERT wait for an account that is just being suspended, where the foreign key would refuse it.
+CREATE OR REPLACE FUNCTION pgsasl.take_account_standing() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    SELECT a.standing INTO NEW.account_standing
+    FROM pgsasl.accounts a WHERE a.account_id = NEW.account_id
+    FOR KEY SHARE;
+    IF NOT FOUND AND NEW.account_id IS NOT NULL THEN
+        RAISE EXCEPTION 'there is no account %', NEW.account_id USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER account_standing_on_insert BEFORE INSERT ON pgsasl.smtp_users
+    FOR EACH ROW WHEN (NEW.account_standing IS NULL)
+    EXECUTE FUNCTION pgsasl.take_account_standing();
+CREATE OR REPLACE TRIGGER account_standing_on_move BEFORE UPDATE ON pgsasl.smtp_users
+    FOR EACH ROW WHEN (NEW.account_id IS DISTINCT FROM OLD.account_id
+                       AND NEW.account_standing IS NOT DISTINCT FROM OLD.account_standing)
+    EXECUTE FUNCTION pgsasl.take_account_standing();
+
+CREATE OR REPLACE FUNCTION pgsasl.stamp_password_change() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    NEW.password_changed_at := now();
+    RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER password_changed BEFORE UPDATE ON pgsasl.smtp_users
+    FOR EACH ROW WHEN (NEW.password_hash IS DISTINCT FROM OLD.password_hash)
+    EXECUTE FUNCTION pgsasl.stamp_password_change();
+
+-- Keeps the old hash, and of the retired ones the newest few. One that still logs in is not dropped before one that does
+-- not, whatever their age: a grace that was promised holds as long as there is room. What could never log in is not kept.
+CREATE OR REPLACE FUNCTION pgsasl.retire_password() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    DELETE FROM pgsasl.retired_passwords r -- set back: it is retired no more
+    WHERE r.user_id = NEW.user_id AND r.password_hash = NEW.password_hash;
+    IF pgsasl.decoy_of(OLD.password_hash) IS NOT NULL THEN
+        INSERT INTO pgsasl.retired_passwords (user_id, password_hash, accepted_until)
+        VALUES (NEW.user_id, OLD.password_hash, now() + NEW.rotation_grace);
+    END IF;
+    DELETE FROM pgsasl.retired_passwords r
+    WHERE r.user_id = NEW.user_id AND r.retired_id NOT IN (
+        SELECT k.retired_id FROM pgsasl.retired_passwords k WHERE k.user_id = NEW.user_id
+        ORDER BY k.accepted_until > now() DESC, k.retired_at DESC, k.retired_id DESC
+        LIMIT (SELECT s.retired_kept FROM pgsasl.settings s));
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER password_retired AFTER UPDATE ON pgsasl.smtp_users
+    FOR EACH ROW WHEN (NEW.password_hash IS DISTINCT FROM OLD.password_hash)
+    EXECUTE FUNCTION pgsasl.retire_password();
+
+CREATE OR REPLACE FUNCTION pgsasl.bury_username() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    INSERT INTO pgsasl.deleted_users (username, user_id, account_id)
+    VALUES (OLD.username, OLD.user_id, OLD.account_id);
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER user_deleted AFTER DELETE ON pgsasl.smtp_users
+    FOR EACH ROW EXECUTE FUNCTION pgsasl.bury_username();
+CREATE OR REPLACE TRIGGER user_renamed AFTER UPDATE ON pgsasl.smtp_users
+    FOR EACH ROW WHEN (NEW.username IS DISTINCT FROM OLD.username)
+    EXECUTE FUNCTION pgsasl.bury_username();
+
+CREATE OR REPLACE FUNCTION pgsasl.refuse_truncate() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION 'TRUNCATE of %.% would leave no tombstones', TG_TABLE_SCHEMA, TG_TABLE_NAME
+        USING HINT = 'Use DELETE.';
+END
+$$;
+CREATE OR REPLACE TRIGGER no_truncate BEFORE TRUNCATE ON pgsasl.smtp_users
+    FOR EACH STATEMENT EXECUTE FUNCTION pgsasl.refuse_truncate();

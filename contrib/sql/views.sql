@@ -1,0 +1,76 @@
+-- views.sql: for DBAs. They are read with their owner's rights, and show no hash. Those about failures look back seven
+-- days. Loaded by pgsasl.sql.
+
+CREATE OR REPLACE VIEW pgsasl.failures_in_words AS
+SELECT f.occurred_at, f.username, f.client_addr, f.reason, r.what_failed,
+       (SELECT string_agg(each.what_failed, '; ' ORDER BY c.n)
+        FROM unnest(f.failed_checks) WITH ORDINALITY AS c (failed, n)
+            JOIN pgsasl.reasons each ON each.reason = c.failed) AS all_checks,
+       r.what_to_do, f.attempts, f.mechanism, f.server_host, f.detail, r.tell_customer
+FROM pgsasl.auth_failures f LEFT JOIN pgsasl.reasons r ON r.reason = f.reason;
+
+CREATE OR REPLACE VIEW pgsasl.failures_by_reason AS
+SELECT date_trunc('hour', f.occurred_at) AS hour, f.reason, sum(f.attempts) AS attempts,
+       count(DISTINCT f.username) AS usernames, count(DISTINCT pgsasl.client_net(f.client_addr)) AS clients
+FROM pgsasl.auth_failures f WHERE f.occurred_at > now() - interval '7 days'
+GROUP BY 1, 2
+ORDER BY 1 DESC, 3 DESC;
+
+CREATE OR REPLACE VIEW pgsasl.failures_by_client AS
+SELECT pgsasl.client_net(f.client_addr) AS client, sum(f.attempts) AS attempts,
+       coalesce(sum(f.attempts) FILTER (WHERE f.occurred_at > now() - interval '1 hour'), 0) AS last_hour,
+       count(DISTINCT f.username) AS usernames, array_agg(DISTINCT f.reason) AS reasons,
+       min(f.occurred_at) AS first_at, max(f.occurred_at) AS last_at
+FROM pgsasl.auth_failures f WHERE f.occurred_at > now() - interval '7 days'
+GROUP BY 1
+ORDER BY 2 DESC;
+
+CREATE OR REPLACE VIEW pgsasl.failures_by_account AS
+SELECT f.account_id, a.name, a.standing, sum(f.attempts) AS attempts,
+       coalesce(sum(f.attempts) FILTER (WHERE f.occurred_at > now() - interval '1 hour'), 0) AS last_hour,
+       count(DISTINCT f.username) AS usernames, array_agg(DISTINCT f.reason) AS reasons,
+       min(f.occurred_at) AS first_at, max(f.occurred_at) AS last_at
+FROM pgsasl.auth_failures f LEFT JOIN pgsasl.accounts a ON a.account_id = f.account_id
+WHERE f.occurred_at > now() - interval '7 days'
+GROUP BY f.account_id, a.name, a.standing
+ORDER BY 4 DESC;
+
+-- Apps that were not told of a rotation, and now fail.
+CREATE OR REPLACE VIEW pgsasl.top_stale AS
+SELECT f.username, u.app, a.name AS account, f.client_addr, sum(f.attempts) AS attempts, min(f.occurred_at) AS first_at,
+       max(f.occurred_at) AS last_at, u.password_changed_at
+FROM pgsasl.auth_failures f LEFT JOIN pgsasl.smtp_users u ON u.user_id = f.user_id
+    LEFT JOIN pgsasl.accounts a ON a.account_id = f.account_id
+WHERE f.occurred_at > now() - interval '7 days' AND f.failed_checks @> '{stale_password}'
+GROUP BY f.username, u.app, a.name, f.client_addr, u.password_changed_at
+ORDER BY 5 DESC;
+
+-- Who still logs in by a retired password, from where, and how long that will go well.
+CREATE OR REPLACE VIEW pgsasl.rotation_stragglers AS
+SELECT u.username, u.app, a.name AS account, r.last_used_at, r.last_used_from, r.retired_at, r.accepted_until,
+       r.accepted_until - now() AS time_left
+FROM pgsasl.retired_passwords r JOIN pgsasl.smtp_users u ON u.user_id = r.user_id
+    JOIN pgsasl.accounts a ON a.account_id = u.account_id
+WHERE r.last_used_at IS NOT NULL AND r.accepted_until > now()
+ORDER BY r.accepted_until, r.last_used_at DESC;
+
+-- Whose retired passwords can be ended: the present one has logged in since the last login by any of them.
+CREATE OR REPLACE VIEW pgsasl.safe_to_revoke AS
+SELECT u.username, u.app, a.name AS account, count(*) AS accepted, max(r.accepted_until) AS accepted_until,
+       max(r.last_used_at) AS last_used_at, now() - greatest(max(r.last_used_at), max(r.retired_at)) AS unused_for,
+       u.last_login_at
+FROM pgsasl.retired_passwords r JOIN pgsasl.smtp_users u ON u.user_id = r.user_id
+    JOIN pgsasl.accounts a ON a.account_id = u.account_id CROSS JOIN pgsasl.settings s
+WHERE r.accepted_until > now()
+GROUP BY u.user_id, a.account_id, s.only_row
+HAVING u.last_login_at > max(r.retired_at)
+    AND (max(r.last_used_at) IS NULL OR u.last_login_at > max(r.last_used_at) + s.login_stamp_interval)
+ORDER BY 7 DESC;
+
+-- Users that may log in and have not for 30 days.
+CREATE OR REPLACE VIEW pgsasl.idle_users AS
+SELECT u.username, u.app, a.name AS account, u.account_standing, u.created_at, u.last_login_at, u.last_login_from,
+       now() - coalesce(u.last_login_at, u.created_at) AS idle_for
+FROM pgsasl.smtp_users u JOIN pgsasl.accounts a ON a.account_id = u.account_id
+WHERE u.enabled AND coalesce(u.last_login_at, u.created_at) < now() - interval '30 days'
+ORDER BY 8 DESC;
