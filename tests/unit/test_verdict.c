@@ -146,77 +146,6 @@ static void next_goes_through_the_set_in_order(void **state)
         verdict_next(~(reason_set)0, (enum reason)(REASON_COUNT + 1)), REASON_ACCEPTED);
 }
 
-static void checks_are_an_array_literal(void **state)
-{
-    static const struct {
-        const char *proves;
-        reason_set failed;
-        const char *want;
-    } cases[] = {
-        {"none", 0, "{}"},
-        {"one", REASON_BIT(REASON_WRONG_PASSWORD), "{wrong_password}"},
-        {"two, in order", REASON_BIT(REASON_WRONG_PASSWORD) | REASON_BIT(REASON_ACCOUNT_SUSPENDED),
-            "{account_suspended,wrong_password}"},
-        {"the backend stands where the look-up does",
-            REASON_BIT(REASON_BACKEND_UNAVAILABLE) | REASON_BIT(REASON_TLS_REQUIRED),
-            "{tls_required,backend_unavailable}"},
-        {"first and last",
-            REASON_BIT(REASON_MALFORMED_RESPONSE) | REASON_BIT(REASON_IP_NOT_AUTHORIZED),
-            "{malformed_response,ip_not_authorized}"},
-        {"a stray bit has no name", (reason_set)1 << 31, "{}"},
-    };
-    char out[VERDICT_CHECKS_MAX];
-
-    (void)state;
-    for (size_t i = 0; i < ROWS(cases); i++) {
-        verdict_checks_text(cases[i].failed, out, sizeof(out));
-        if (strcmp(out, cases[i].want) != 0)
-            fail_msg("%s: got %s", cases[i].proves, out);
-    }
-}
-
-static void all_checks_fit(void **state)
-{
-    char out[VERDICT_CHECKS_MAX];
-    size_t names = 0;
-    size_t commas = 0;
-
-    (void)state;
-    verdict_checks_text(~(reason_set)0, out, sizeof(out));
-    for (size_t i = 0; i < ROWS(order); i++)
-        names += strlen(order[i].name);
-    for (const char *at = out; *at; at++)
-        commas += *at == ',';
-    assert_int_equal(commas, ROWS(order) - 1);
-    assert_int_equal(strlen(out), names + commas + strlen("{}"));
-}
-
-/* Whatever the cap: a whole literal of whole names, and not a byte past it. */
-static void a_short_cap_leaves_out_whole_names(void **state)
-{
-    static const reason_set failed =
-        REASON_BIT(REASON_DISABLED_USER) | REASON_BIT(REASON_WRONG_PASSWORD);
-    static const char whole[] = "{disabled_user,wrong_password}";
-    char out[sizeof(whole) + 1];
-
-    (void)state;
-    for (size_t cap = 0; cap <= sizeof(whole); cap++) {
-        const char *want = "";
-
-        if (cap >= sizeof(whole))
-            want = whole;
-        else if (cap > sizeof("{disabled_user}"))
-            want = "{disabled_user}";
-        else if (cap >= sizeof("{}"))
-            want = "{}";
-        memset(out, 'X', sizeof(out));
-        verdict_checks_text(failed, out, cap);
-        assert_int_equal(out[cap], 'X');
-        if (cap > 0)
-            assert_string_equal(out, want);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,9 +155,6 @@ int main(void)
         cmocka_unit_test(the_first_failing_check_is_the_reason),
         cmocka_unit_test(only_the_empty_set_is_accepted),
         cmocka_unit_test(next_goes_through_the_set_in_order),
-        cmocka_unit_test(checks_are_an_array_literal),
-        cmocka_unit_test(all_checks_fit),
-        cmocka_unit_test(a_short_cap_leaves_out_whole_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
