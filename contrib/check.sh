@@ -98,11 +98,11 @@ lint() {
 # alone). The C library is for all.
 layers=(
     'sasl: sasl auth base <sasl/'
-    'auth: auth hash pg file base cache.c<openssl/'
+    'auth: auth hash pg file base'
     'hash: hash base <openssl/ <crypt.h <argon2.h'
     'pg: pg base <libpq-fe.h tls.c<openssl/'
     'file: file base'
-    'base: base secret.c<openssl/'
+    'base: base secret.c<openssl/ mac.c<openssl/'
 )
 
 # includes_point_down: prints each #include of plugin/ that its folder's layer does not allow.

@@ -12,7 +12,8 @@ $$;
 -- means, then the failures of names that are nearly this one.
 CREATE OR REPLACE FUNCTION pgsasl.explain(username text, at timestamptz DEFAULT now(), within interval DEFAULT '1 hour')
 RETURNS TABLE (occurred_at timestamptz, client_addr inet, what_failed text, all_checks text, what_to_do text,
-    attempts integer, mechanism text, server_host text, detail text, reason text, name_given text)
+    attempts integer, mechanism text, server_host text, detail text, reason text, name_given text,
+    tell_customer text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
 DECLARE
@@ -21,7 +22,7 @@ DECLARE
 BEGIN
     RETURN QUERY
     SELECT f.occurred_at, f.client_addr, f.what_failed, f.all_checks, f.what_to_do, f.attempts, f.mechanism,
-           f.server_host, f.detail, f.reason, f.username::text
+           f.server_host, f.detail, f.reason, f.username::text, f.tell_customer
     FROM pgsasl.failures_in_words f
     WHERE f.username = explain.username AND f.occurred_at BETWEEN since AND until
     ORDER BY f.occurred_at;
@@ -44,7 +45,7 @@ BEGIN
 
     RETURN QUERY
     SELECT f.occurred_at, f.client_addr, f.what_failed, f.all_checks, f.what_to_do, f.attempts, f.mechanism,
-           f.server_host, f.detail, f.reason, f.username::text
+           f.server_host, f.detail, f.reason, f.username::text, f.tell_customer
     FROM pgsasl.failures_in_words f
     WHERE pgsasl.plain_name(f.username) = pgsasl.plain_name(explain.username) AND f.occurred_at BETWEEN since AND until
     ORDER BY f.occurred_at DESC LIMIT 20;

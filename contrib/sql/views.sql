@@ -6,7 +6,7 @@ SELECT f.occurred_at, f.username, f.client_addr, f.reason, r.what_failed,
        (SELECT string_agg(each.what_failed, '; ' ORDER BY c.n)
         FROM unnest(f.failed_checks) WITH ORDINALITY AS c (failed, n)
             JOIN pgsasl.reasons each ON each.reason = c.failed) AS all_checks,
-       r.what_to_do, f.attempts, f.mechanism, f.server_host, f.detail
+       r.what_to_do, f.attempts, f.mechanism, f.server_host, f.detail, r.tell_customer
 FROM pgsasl.auth_failures f LEFT JOIN pgsasl.reasons r ON r.reason = f.reason;
 
 CREATE OR REPLACE VIEW pgsasl.failures_by_reason AS

@@ -22,8 +22,8 @@ enum {
     DRAIN_MS = 100,
     DRAIN_ELSEWHERE_MS = 250,
     LOGIN_MS = 250,
-    NAME_SHORT = 128,                  /* octets of the user name in a log line */
-    NAME_WHOLE = 4 * WIRE_NAME_MAX + 1 /* the same where the line is all there is */
+    NAME_SHORT = 128,                /* octets of the user name in a log line */
+    NAME_WHOLE = 4 * AUTHCID_MAX + 1 /* the same where the line is all there is */
 };
 
 /* In the order of pgsasl_audit_query's parameters. */
@@ -111,7 +111,7 @@ static enum pg_answer insert(
 {
     enum pg_answer answer = insert_as_is(backend, values, deadline);
     const char *escaped[FIELDS];
-    char username[WIRE_SHOWN_MAX];
+    char username[DISPLAY_NAME_MAX];
 
     if (answer != PG_REFUSED || strcmp(pg_sqlstate(backend->audit), "22P05") != 0 ||
         values[USERNAME] == NULL)

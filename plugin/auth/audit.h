@@ -14,7 +14,7 @@
 #include "base/address.h"
 #include "base/deadline.h"
 #include "auth/verdict.h"
-#include "auth/wire.h"
+#include "auth/credentials.h"
 
 struct backend;
 
@@ -24,7 +24,7 @@ enum { AUDIT_DETAIL_MAX = 256, AUDIT_USER_ID_MAX = 64, AUDIT_ID_MAX = 37, AUDIT_
 struct failure {
     char attempt_id[AUDIT_ID_MAX];    /* UUID version 7 (RFC 9562), as text */
     char occurred_at[AUDIT_TIME_MAX]; /* UTC, "2026-01-31 12:00:00.123456+00" */
-    char username[WIRE_SHOWN_MAX];    /* valid UTF-8 */
+    char username[DISPLAY_NAME_MAX];  /* valid UTF-8 */
     char user_id[AUDIT_USER_ID_MAX];  /* "" where unknown */
     enum reason reason;
     reason_set failed;

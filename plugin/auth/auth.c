@@ -58,7 +58,7 @@ static void describe(struct course *course)
     const struct attempt *attempt = course->attempt;
     struct failure *failure = &course->failure;
 
-    snprintf(failure->username, sizeof failure->username, "%s", attempt->credentials->shown);
+    snprintf(failure->username, sizeof failure->username, "%s", attempt->credentials->display_name);
     snprintf(failure->mechanism, sizeof failure->mechanism, "%s", attempt->mechanism);
     snprintf(failure->service, sizeof failure->service, "%s",
         attempt->service == NULL ? "" : attempt->service);
@@ -315,7 +315,7 @@ enum reason auth_attempt(struct backend *backend, const struct attempt *attempt)
     if (known) {
         live = check_user(&course);
         check_password(&course, live);
-        if (course.failed == 0 && !attempt->name_taken)
+        if (course.failed == 0 && !attempt->canon_ok)
             fail(&course, REASON_BACKEND_UNAVAILABLE, "the host does not take the user name");
     }
     reason = decide(&course, known, live);

@@ -12,7 +12,7 @@
 
 #include "base/address.h"
 #include "auth/verdict.h"
-#include "auth/wire.h"
+#include "auth/credentials.h"
 #include "hash/hash.h"
 
 struct backend;
@@ -27,7 +27,7 @@ struct attempt {
     const char *service;     /* "smtp"; NULL tolerated */
     const char *server_host; /* NULL tolerated */
     bool encrypted;          /* the host reports an external SSF */
-    bool name_taken; /* the host could canonicalise the name; without it nothing is accepted */
+    bool canon_ok; /* the host could canonicalise the name; without it nothing is accepted */
 };
 
 /*

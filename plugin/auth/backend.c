@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/secret.h"
+#include "file/cache_file.h"
 
 enum { ERROR_MAX = 256, OID_TEXT = 25, OID_INET = 869 };
 

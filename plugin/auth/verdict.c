@@ -1,64 +1,50 @@
 /*
- * verdict.c: the order of the checks, and their names.
+ * verdict.c: the names of the reasons, and the order in which failed checks count.
  *
- * Both stand in one table. What it does not know, a reason out of range or a stray bit, reads as a
- * backend that was out: a temporary failure, never an acceptance.
+ * Both come from reasons.def. A number or a bit that is no reason counts as
+ * REASON_BACKEND_UNAVAILABLE, a temporary failure, never as an acceptance.
  */
 #include "auth/verdict.h"
 
 #include <string.h>
 
-/* In the order that counts. The look-up is where the backend can be out: what comes before it did
- * not need it. */
-static const struct check {
-    enum reason reason;
-    const char *name;
-} checks[] = {
-    {REASON_MALFORMED_RESPONSE, "malformed_response"},
-    {REASON_AUTHZID_MISMATCH, "authzid_mismatch"},
-    {REASON_TLS_REQUIRED, "tls_required"},
-    {REASON_THROTTLED, "throttled"},
-    {REASON_BACKEND_UNAVAILABLE, "backend_unavailable"},
-    {REASON_DELETED_USER, "deleted_user"},
-    {REASON_USERNAME_HAS_AT, "username_has_at"},
-    {REASON_USERNAME_WHITESPACE, "username_whitespace"},
-    {REASON_UNKNOWN_USER, "unknown_user"},
-    {REASON_ACCOUNT_CLOSED, "account_closed"},
-    {REASON_ACCOUNT_SUSPENDED, "account_suspended"},
-    {REASON_ACCOUNT_PAST_DUE, "account_past_due"},
-    {REASON_DISABLED_USER, "disabled_user"},
-    {REASON_UNUSABLE_HASH, "unusable_hash"},
-    {REASON_STALE_PASSWORD, "stale_password"},
-    {REASON_PASSWORD_WHITESPACE, "password_whitespace"},
-    {REASON_WRONG_PASSWORD, "wrong_password"},
-    {REASON_IP_NOT_AUTHORIZED, "ip_not_authorized"},
+static const char *const names[REASON_COUNT] = {
+#define REASON(NAME, name, ...) [REASON_##NAME] = #name,
+#include "auth/reasons.def"
 };
 
-#define CHECKS (sizeof(checks) / sizeof(*checks))
+static const enum reason order[] = {
+#define REASON(NAME, ...) REASON_##NAME,
+#include "auth/reasons.def"
+};
 
-_Static_assert(CHECKS == REASON_COUNT, "each reason has one row");
+_Static_assert(REASON_BACKEND_UNAVAILABLE == 0, "a zeroed verdict is a temporary failure");
 _Static_assert(REASON_COUNT <= 32, "each reason has one bit");
 
 const char *reason_name(enum reason reason)
 {
     if (reason == REASON_ACCEPTED)
         return "accepted";
-    for (size_t i = 0; i < CHECKS; i++) {
-        if (checks[i].reason == reason)
-            return checks[i].name;
+    return (unsigned)reason < REASON_COUNT ? names[reason] : names[REASON_BACKEND_UNAVAILABLE];
+}
+
+enum reason verdict_next(reason_set failed, enum reason after)
+{
+    bool passed = after == REASON_ACCEPTED;
+
+    for (size_t i = 0; i < REASON_COUNT; i++) {
+        if (passed && (failed & REASON_BIT(order[i])) != 0)
+            return order[i];
+        passed = passed || order[i] == after;
     }
-    return "backend_unavailable";
+    return REASON_ACCEPTED;
 }
 
 enum reason verdict_reason(reason_set failed)
 {
-    if (failed == 0)
-        return REASON_ACCEPTED;
-    for (size_t i = 0; i < CHECKS; i++) {
-        if (failed & REASON_BIT(checks[i].reason))
-            return checks[i].reason;
-    }
-    return REASON_BACKEND_UNAVAILABLE;
+    enum reason first = verdict_next(failed, REASON_ACCEPTED);
+
+    return failed != 0 && first == REASON_ACCEPTED ? REASON_BACKEND_UNAVAILABLE : first;
 }
 
 void verdict_checks_text(reason_set failed, char *out, size_t cap)
@@ -66,19 +52,19 @@ void verdict_checks_text(reason_set failed, char *out, size_t cap)
     size_t used = 0;
     size_t len;
 
-    if (cap < sizeof("{}")) {
+    if (cap < sizeof "{}") {
         if (cap > 0)
             out[0] = '\0';
         return;
     }
     out[used++] = '{';
-    for (size_t i = 0; i < CHECKS; i++) {
-        len = strlen(checks[i].name);
-        if (!(failed & REASON_BIT(checks[i].reason)) || used + len + sizeof(",}") > cap)
+    for (size_t i = 0; i < REASON_COUNT; i++) {
+        len = strlen(names[order[i]]);
+        if (!(failed & REASON_BIT(order[i])) || used + len + sizeof ",}" > cap)
             continue;
         if (used > 1)
             out[used++] = ',';
-        memcpy(out + used, checks[i].name, len);
+        memcpy(out + used, names[order[i]], len);
         used += len;
     }
     out[used++] = '}';

@@ -1,5 +1,5 @@
 /*
- * verdict.h: what an attempt can come to, in the order in which the checks count.
+ * verdict.h: what an attempt can come to. The list of the reasons is reasons.def.
  *
  * A zeroed verdict is REASON_BACKEND_UNAVAILABLE, a temporary failure: nothing is accepted by
  * forgetting to decide.
@@ -11,27 +11,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The place of each reason in the order of the checks. */
+enum check {
+#define REASON(NAME, ...) CHECK_##NAME,
+#include "auth/reasons.def"
+    CHECK_COUNT
+};
+
+/* Numbers run in the order of the checks, around a ring that begins at backend_unavailable. */
+#define REASON_NUMBER(check) ((CHECK_COUNT + (check)-CHECK_BACKEND_UNAVAILABLE) % CHECK_COUNT)
+
 enum reason {
-    REASON_BACKEND_UNAVAILABLE = 0,
-    /* From here on in order: the first failing check is the reason of the audit row. */
-    REASON_MALFORMED_RESPONSE,
-    REASON_AUTHZID_MISMATCH,
-    REASON_TLS_REQUIRED,
-    REASON_THROTTLED,
-    REASON_DELETED_USER,
-    REASON_USERNAME_HAS_AT,
-    REASON_USERNAME_WHITESPACE,
-    REASON_UNKNOWN_USER,
-    REASON_ACCOUNT_CLOSED,
-    REASON_ACCOUNT_SUSPENDED,
-    REASON_ACCOUNT_PAST_DUE,
-    REASON_DISABLED_USER,
-    REASON_UNUSABLE_HASH,
-    REASON_STALE_PASSWORD,
-    REASON_PASSWORD_WHITESPACE,
-    REASON_WRONG_PASSWORD,
-    REASON_IP_NOT_AUTHORIZED,
-    REASON_COUNT,
+#define REASON(NAME, ...) REASON_##NAME = REASON_NUMBER(CHECK_##NAME),
+#include "auth/reasons.def"
+    REASON_COUNT = CHECK_COUNT,
     REASON_ACCEPTED = REASON_COUNT /* no check failed; reached by one path, in auth.c */
 };
 
@@ -40,20 +33,34 @@ typedef uint32_t reason_set;
 
 #define REASON_BIT(reason) ((reason_set)1 << (reason))
 
-enum { VERDICT_CHECKS_MAX = 512 }; /* octets that hold any verdict_checks_text() */
+enum { VERDICT_CHECKS_MAX = 512 }; /* bytes that hold any verdict_checks_text() */
 
-/* The name that stands in auth_failures.reason; a constant. "accepted" for REASON_ACCEPTED. */
+/*
+ * The name in auth_failures.reason; a constant. "accepted" for REASON_ACCEPTED, and
+ * "backend_unavailable" for a number that is no reason.
+ */
 const char *reason_name(enum reason reason);
 
 /*
- * The first reason of failed in the order above; REASON_ACCEPTED for the empty set. Where the
- * backend was out and no check before the look-up had failed, that is REASON_BACKEND_UNAVAILABLE.
+ * The first reason of failed in the order of the checks; REASON_ACCEPTED for the empty set. A set
+ * that holds only bits of no reason is REASON_BACKEND_UNAVAILABLE.
  */
 enum reason verdict_reason(reason_set failed);
 
 /*
+ * Iterates over failed in the order of the checks. Returns the reason of failed that comes after
+ * `after`; the first one if that is REASON_ACCEPTED; REASON_ACCEPTED when there are no more:
+ *
+ *   for (reason = verdict_next(failed, REASON_ACCEPTED); reason != REASON_ACCEPTED;
+ *        reason = verdict_next(failed, reason))
+ *
+ * Bits of no reason are skipped.
+ */
+enum reason verdict_next(reason_set failed, enum reason after);
+
+/*
  * Writes failed as a PostgreSQL array literal, "{deleted_user,wrong_password}", in the order of the
- * checks (backend_unavailable where the look-up stands). cap: VERDICT_CHECKS_MAX.
+ * checks. cap: VERDICT_CHECKS_MAX.
  */
 void verdict_checks_text(reason_set failed, char *out, size_t cap);
 

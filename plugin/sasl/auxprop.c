@@ -49,7 +49,7 @@ static int serve(
     memset(&credentials, 0, sizeof credentials);
     attempt.fault = wire_take_name(user, user_len, &credentials);
     attempt.credentials = &credentials;
-    attempt.name_taken = true;
+    attempt.canon_ok = true;
     host_log_attach(sparams->utils);
     reason = auth_verifier(backend, &attempt, verifier, sizeof verifier);
     host_log_attach(NULL);
@@ -60,7 +60,7 @@ static int serve(
                      ? SASL_OK
                      : SASL_UNAVAIL;
     secret_wipe(verifier, sizeof verifier);
-    wire_wipe(&credentials);
+    credentials_wipe(&credentials);
     return result;
 }
 
@@ -70,7 +70,7 @@ static int lookup(void *glob_context, sasl_server_params_t *sparams, unsigned fl
 {
     if (glob_context == NULL)
         return SASL_NOMECH;
-    if (mech_inside())
+    if (mech_in_canon_user())
         return SASL_NOUSER;
     if ((flags & SASL_AUXPROP_AUTHZID) != 0 || !is_wanted(sparams, flags))
         return SASL_OK;

@@ -15,7 +15,7 @@ static const unsigned canon_flags = SASL_CU_AUTHID | SASL_CU_AUTHZID | SASL_CU_E
 
 static _Thread_local bool inside;
 
-bool mech_inside(void)
+bool mech_in_canon_user(void)
 {
     return inside;
 }
@@ -33,7 +33,7 @@ struct attempt mech_attempt(const sasl_server_params_t *sparams, const char *mec
     return attempt;
 }
 
-static bool name_host(sasl_server_params_t *sparams, const struct credentials *credentials,
+static bool canonicalize_name(sasl_server_params_t *sparams, const struct credentials *credentials,
     sasl_out_params_t *oparams)
 {
     int result = SASL_BADPROT;
@@ -57,10 +57,10 @@ int mech_answer(struct backend *backend, sasl_server_params_t *sparams,
     attempt.fault = fault;
     host_log_attach(sparams->utils);
     inside = true;
-    attempt.name_taken = name_host(sparams, credentials, oparams);
+    attempt.canon_ok = canonicalize_name(sparams, credentials, oparams);
     inside = false;
     reason = auth_attempt(backend, &attempt);
-    wire_wipe(credentials);
+    credentials_wipe(credentials);
     host_log_attach(NULL);
     if (reason == REASON_ACCEPTED) {
         oparams->doneflag = 1;

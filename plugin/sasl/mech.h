@@ -11,7 +11,7 @@
 
 #include "auth/auth.h"
 #include "auth/backend.h"
-#include "auth/wire.h"
+#include "sasl/wire.h"
 
 /* Sorts ahead of the stock PLAIN and LOGIN, whose hash strength is none; nothing else in libsasl
  * minds the bits. */
@@ -31,7 +31,7 @@ int mech_answer(struct backend *backend, sasl_server_params_t *sparams,
 struct attempt mech_attempt(const sasl_server_params_t *sparams, const char *mechanism);
 
 /* True while this thread is inside mech_answer(): the auxprop half then has nothing to look up. */
-bool mech_inside(void);
+bool mech_in_canon_user(void);
 
 /* The plugs that entry.c registers; glob_context is the backend. */
 extern const sasl_server_plug_t mech_plain;

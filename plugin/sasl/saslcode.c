@@ -1,8 +1,8 @@
 /*
  * saslcode.c: the one place that maps verdicts to SASL codes.
  *
- * SASL_FAIL, SASL_DISABLED and their like are never returned by a mechanism: Postfix and Exim each
- * read them in a way of their own, or tell the client.
+ * A mechanism never returns SASL_FAIL, SASL_NOUSER, SASL_DISABLED and their like: Postfix and Exim
+ * each read them in a way of their own, or tell the client.
  */
 #include "sasl/saslcode.h"
 
@@ -10,6 +10,26 @@
 #include <string.h>
 
 #include <sasl/sasl.h>
+
+/* The words of reasons.def. */
+enum answer {
+    ANSWER_TEMPORARY = 0,
+    ANSWER_MALFORMED,
+    ANSWER_REJECTED,
+    ANSWER_UNKNOWN,
+    ANSWER_NOT_AUTHORIZED,
+    ANSWER_ACCEPTED
+};
+
+static const enum answer answers[] = {
+#define REASON(NAME, name, ANSWER, ...) [REASON_##NAME] = ANSWER_##ANSWER,
+#include "auth/reasons.def"
+    [REASON_ACCEPTED] = ANSWER_ACCEPTED};
+
+static enum answer answer_to(enum reason reason)
+{
+    return (unsigned)reason < sizeof answers / sizeof *answers ? answers[reason] : ANSWER_TEMPORARY;
+}
 
 /* Exim takes SASL_BADPROT for a client that sent an initial response unasked, and answers 553. */
 static int code_of_malformed(const char *host)
@@ -19,30 +39,17 @@ static int code_of_malformed(const char *host)
 
 int saslcode_for(enum reason reason, const char *host)
 {
-    switch (reason) {
-    case REASON_ACCEPTED:
+    switch (answer_to(reason)) {
+    case ANSWER_ACCEPTED:
         return SASL_OK;
-    case REASON_MALFORMED_RESPONSE:
+    case ANSWER_MALFORMED:
         return code_of_malformed(host);
-    case REASON_IP_NOT_AUTHORIZED:
-        return SASL_NOAUTHZ;
-    case REASON_AUTHZID_MISMATCH:
-    case REASON_TLS_REQUIRED:
-    case REASON_DELETED_USER:
-    case REASON_USERNAME_HAS_AT:
-    case REASON_USERNAME_WHITESPACE:
-    case REASON_UNKNOWN_USER:
-    case REASON_ACCOUNT_CLOSED:
-    case REASON_ACCOUNT_SUSPENDED:
-    case REASON_ACCOUNT_PAST_DUE:
-    case REASON_DISABLED_USER:
-    case REASON_STALE_PASSWORD:
-    case REASON_PASSWORD_WHITESPACE:
-    case REASON_WRONG_PASSWORD:
+    case ANSWER_REJECTED:
+    case ANSWER_UNKNOWN:
         return SASL_BADAUTH;
-    case REASON_BACKEND_UNAVAILABLE:
-    case REASON_THROTTLED:
-    case REASON_UNUSABLE_HASH:
+    case ANSWER_NOT_AUTHORIZED:
+        return SASL_NOAUTHZ;
+    case ANSWER_TEMPORARY:
         return SASL_UNAVAIL;
     }
     return SASL_UNAVAIL;
@@ -50,8 +57,18 @@ int saslcode_for(enum reason reason, const char *host)
 
 int saslcode_for_auxprop(enum reason reason)
 {
-    if (reason == REASON_UNKNOWN_USER || reason == REASON_USERNAME_HAS_AT ||
-        reason == REASON_USERNAME_WHITESPACE)
+    switch (answer_to(reason)) {
+    case ANSWER_ACCEPTED:
+        return SASL_OK;
+    case ANSWER_MALFORMED:
+        return SASL_BADPROT;
+    case ANSWER_REJECTED:
+    case ANSWER_NOT_AUTHORIZED:
+        return SASL_BADAUTH;
+    case ANSWER_UNKNOWN:
         return SASL_NOUSER;
-    return reason == REASON_IP_NOT_AUTHORIZED ? SASL_BADAUTH : saslcode_for(reason, NULL);
+    case ANSWER_TEMPORARY:
+        return SASL_UNAVAIL;
+    }
+    return SASL_UNAVAIL;
 }

@@ -1,20 +1,22 @@
 /*
- * saslcode.h: what the host is told of a verdict.
+ * saslcode.h: the SASL code of each verdict. Which answer a reason gets is in auth/reasons.def.
  */
 #ifndef PGSASL_SASL_SASLCODE_H
 #define PGSASL_SASL_SASLCODE_H
 
 #include "auth/verdict.h"
 
-/* The code that a mechanism returns: SASL_OK, SASL_BADAUTH, SASL_NOAUTHZ, SASL_BADPROT or
- * SASL_UNAVAIL. host is the name that the program gave libsasl, "smtpd" or "exim"; NULL tolerated.
+/*
+ * The code that a mechanism returns: SASL_OK for REASON_ACCEPTED alone, SASL_BADAUTH, SASL_NOAUTHZ,
+ * SASL_BADPROT or SASL_UNAVAIL. host is the name that the program gave libsasl, "smtpd" or "exim";
+ * NULL tolerated.
  */
 int saslcode_for(enum reason reason, const char *host);
 
 /*
- * The code that the auxprop half returns. There the password is still to be checked, so an address
- * that is not allowed reads as any other refusal; SASL_NOUSER leaves an unknown name to the other
- * auxprop plugins of the host.
+ * The code that the auxprop half returns. It differs in two: no password was checked yet, so an
+ * address that is not allowed is SASL_BADAUTH as any other refusal; and an unknown name is
+ * SASL_NOUSER, so that the host's other auxprop plugins are asked for it.
  */
 int saslcode_for_auxprop(enum reason reason);
 

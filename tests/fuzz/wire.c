@@ -2,17 +2,17 @@
  * wire.c: any message of PLAIN, and any two of LOGIN. What is taken is what was sent; of what is at
  * fault nothing stays.
  */
-#include "auth/wire.h"
+#include "sasl/wire.h"
 
 #include "fuzz.h"
 #include "base/text.h"
 
 static void check_shown(const struct credentials *credentials)
 {
-    size_t length = strnlen(credentials->shown, sizeof credentials->shown);
+    size_t length = strnlen(credentials->display_name, sizeof credentials->display_name);
 
-    MUST(length < sizeof credentials->shown);
-    MUST(text_is_utf8(credentials->shown, length));
+    MUST(length < sizeof credentials->display_name);
+    MUST(text_is_utf8(credentials->display_name, length));
 }
 
 static void check_taken(const char *text, size_t length, const char *sent)
@@ -32,7 +32,7 @@ static void check_wiped(struct credentials *credentials)
 {
     const unsigned char *octets = (const unsigned char *)credentials;
 
-    wire_wipe(credentials);
+    credentials_wipe(credentials);
     for (size_t i = 0; i < sizeof *credentials; i++)
         MUST(octets[i] == 0);
 }
@@ -54,7 +54,7 @@ static void plain(const char *message, size_t size)
         check_taken(credentials.authcid, credentials.authcid_len, message);
         message += credentials.authcid_len + 1;
         check_taken(credentials.password, credentials.password_len, message);
-        MUST(strcmp(credentials.shown, credentials.authcid) == 0);
+        MUST(strcmp(credentials.display_name, credentials.authcid) == 0);
     }
     check_wiped(&credentials);
 }

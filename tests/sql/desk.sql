@@ -13,10 +13,13 @@ SELECT bag_eq('SELECT reason::text FROM pgsasl.reasons', $$SELECT (regexp_matche
     '''(\w+)''', 'g'))[1]
     FROM pg_constraint WHERE conrelid = 'pgsasl.auth_failures'::regclass AND conname = 'auth_failures_reason_word'$$,
     'each reason that can stand in auth_failures has its words');
-SELECT is(count(*), 18::bigint, 'all of them') FROM pgsasl.reasons;
-SELECT is(count(DISTINCT what_failed), 18::bigint, 'no two say the same') FROM pgsasl.reasons;
+SELECT is(count(DISTINCT what_failed), count(*), 'no two say the same') FROM pgsasl.reasons;
+SELECT is(array_agg(check_order ORDER BY check_order), array_agg(n ORDER BY n), 'each has its place in the order')
+FROM (SELECT check_order, row_number() OVER ()::integer AS n FROM pgsasl.reasons) AS r;
 SELECT is_empty($$SELECT reason FROM pgsasl.reasons WHERE what_failed !~ '^\w.*[^.]$' OR what_to_do !~ '^\w.*[^.]$'$$,
-    'they are parts of a sentence');
+    'what failed and what to do are parts of a sentence');
+SELECT is_empty($$SELECT reason FROM pgsasl.reasons WHERE tell_customer !~ '^[A-Z].*\.$' OR tell_customer ~ '_|pgsasl'$$,
+    'what the customer is told are sentences, and name nothing of ours');
 
 -- explain
 \set at '''2026-01-31 12:00:00+00'''
@@ -24,17 +27,17 @@ SELECT failure('app', occurred_at => :at::timestamptz + shift, reason => checks[
 FROM (VALUES ('0'::interval, '{account_suspended,wrong_password}'::text[]), ('-59 min', '{stale_password}'),
     ('60 min', '{wrong_password}'), ('61 min', '{wrong_password}'), ('-61 min', '{wrong_password}')) AS t (shift, checks);
 SELECT failure('other', occurred_at => :at);
-SELECT results_eq($$SELECT to_char(occurred_at, 'HH24:MI'), host(client_addr), what_failed, all_checks, what_to_do, attempts,
-        mechanism, server_host, detail, reason, name_given
-    FROM pgsasl.explain('app', '2026-01-31 12:00+00')$$,
+SELECT results_eq($$SELECT to_char(e.occurred_at, 'HH24:MI'), host(e.client_addr), e.what_failed, e.all_checks,
+        e.what_to_do = r.what_to_do AND e.tell_customer = r.tell_customer, e.attempts, e.mechanism, e.server_host, e.detail,
+        e.reason, e.name_given
+    FROM pgsasl.explain('app', '2026-01-31 12:00+00') e LEFT JOIN pgsasl.reasons r ON r.reason = e.reason
+    ORDER BY e.occurred_at$$,
     $$VALUES ('11:01', '192.0.2.1', 'the password is one from before a rotation',
-    'the password is one from before a rotation',
-            'enter the new password in this app; detail says when it was rotated', 1, 'PLAIN', 'mx.example.com', NULL,
-            'stale_password', 'app'),
-        ('12:00', '192.0.2.1', 'the account is suspended', 'the account is suspended; the password is wrong',
-            'refer the customer to support', 1, 'PLAIN', 'mx.example.com', NULL, 'account_suspended', 'app'),
-        ('13:00', '192.0.2.1', 'the password is wrong', 'the password is wrong', 'enter it again, or set a new one', 1,
-            'PLAIN', 'mx.example.com', NULL, 'wrong_password', 'app')$$,
+            'the password is one from before a rotation', true, 1, 'PLAIN', 'mx.example.com', NULL, 'stale_password', 'app'),
+        ('12:00', '192.0.2.1', 'the account is suspended', 'the account is suspended; the password is wrong', true, 1,
+            'PLAIN', 'mx.example.com', NULL, 'account_suspended', 'app'),
+        ('13:00', '192.0.2.1', 'the password is wrong', 'the password is wrong', true, 1, 'PLAIN', 'mx.example.com', NULL,
+            'wrong_password', 'app')$$,
     'explain: each attempt of the name within an hour, in words');
 SELECT is(count(*), 1::bigint, 'or within as much as is asked for') FROM pgsasl.explain('app', :at, '1 min');
 SELECT failure('now');

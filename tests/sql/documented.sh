@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Holds docs/sql.md against the schema: each table and view has a section that names each of its columns; each function, role,
-# setting and reason is named; and no section is about a table or view that is not there. The database is the one that PGHOST,
+# Holds docs/sql.md against the schema: each table and view has a section that names each of its columns; each function, role
+# and setting is named; and no section is about a table or view that is not there. The database is the one that PGHOST,
 # PGUSER and PGDATABASE say.
 #
 #   tests/sql/documented.sh FILE.md
@@ -33,7 +33,6 @@ done < <(value "SELECT c.relname, a.attname FROM pg_attribute a, $relations AND 
 while read -r name; do
     grep -Eq "\`${name}[\`(]" "$page" || complain "$page: no word of $name"
 done < <(value "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'pgsasl'::regnamespace
-                UNION ALL SELECT reason FROM pgsasl.reasons
                 UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE 'pgsasl\_%'")
 
 while read -r relation; do

@@ -34,6 +34,18 @@ SET SESSION AUTHORIZATION mail_owner;
 RESET SESSION AUTHORIZATION;
 SELECT bag_eq('SELECT everything()', 'TABLE before', 'functions and grants are put back');
 
+-- as an older list of reasons left it: the CHECK takes the new one too, and the words are restored
+ALTER TABLE pgsasl.auth_failures DROP CONSTRAINT auth_failures_reason_word,
+    ADD CONSTRAINT auth_failures_reason_word CHECK (reason IN ('wrong_password', 'unknown_user'));
+CREATE TABLE words AS SELECT r::text AS line FROM pgsasl.reasons r;
+DELETE FROM pgsasl.reasons WHERE reason NOT IN ('wrong_password', 'unknown_user');
+UPDATE pgsasl.reasons SET check_order = 1, what_failed = 'x', tell_customer = 'x', what_to_do = 'x';
+SET SESSION AUTHORIZATION mail_owner;
+\ir ../../contrib/sql/pgsasl.sql
+RESET SESSION AUTHORIZATION;
+SELECT bag_eq('SELECT everything()', 'TABLE before', 'a new reason is taken by the table');
+SELECT bag_eq('SELECT r::text FROM pgsasl.reasons r', 'TABLE words', 'and has its words');
+
 -- pgcrypto wherever it is
 CREATE SCHEMA "Crypto Schema";
 ALTER EXTENSION pgcrypto SET SCHEMA "Crypto Schema";

@@ -208,8 +208,8 @@ static void check_row(const struct row *row)
     put(credentials.authcid, &credentials.authcid_len, row->name);
     put(credentials.password, &credentials.password_len, row->password);
     put(credentials.authzid, &credentials.authzid_len, row->authzid);
-    strcpy(credentials.shown, row->name);
-    attempt.name_taken = !row->name_refused;
+    strcpy(credentials.display_name, row->name);
+    attempt.canon_ok = !row->name_refused;
     lookup_user = row->user;
     lookup_result = row->result;
     memset(&recorded, 0, sizeof recorded);
@@ -274,7 +274,7 @@ static void test_verifier_is_only_for_who_may_log_in(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct credentials credentials;
         struct attempt attempt = {
-            .credentials = &credentials, .mechanism = "SCRAM-SHA-256", .name_taken = true};
+            .credentials = &credentials, .mechanism = "SCRAM-SHA-256", .canon_ok = true};
         char verifier[HASH_MAX];
 
         memset(&credentials, 0, sizeof credentials);

@@ -2,7 +2,7 @@
  * test_cache.c: a hit means that this very password was verified lately, whatever stands in the
  * file, whoever writes at the same time and whatever the clock does; and nothing is left in memory.
  *
- * cache.c is compiled in with a clock, a user id and a boot id that the tests set.
+ * cache_file.c is compiled in with a clock, a user id and a boot id that the tests set.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,6 +23,7 @@
 #include <fcntl.h>
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 
 #define TABLE(table) (sizeof(table) / sizeof(*(table)))
 #define BYTES(literal) literal, sizeof(literal) - 1
@@ -48,10 +49,11 @@ static int test_open(const char *path, int flags)
 #define clock_gettime test_clock_gettime
 #define geteuid() test_euid
 #define open test_open
-#include "auth/cache.c" /* instead of the library's own */
+#include "file/cache_file.c" /* instead of the library's own */
 #undef open
 #undef geteuid
 #undef clock_gettime
+#include "auth/cache.c" /* for make_key() */
 
 static const uint64_t second = 1000000000;
 
@@ -150,15 +152,15 @@ static const struct question wrong = {"7", "$2b$x", BYTES("guess")};
 static void a_look_up_writes_nothing(void **state)
 {
     struct cache *cache = open_cache();
-    struct set *before = malloc(TABLE_OCTETS);
+    struct set *before = malloc(TABLE_BYTES);
 
     (void)state;
     assert_non_null(before);
     store(cache, &right);
-    memcpy(before, cache->sets, TABLE_OCTETS);
+    memcpy(before, cache->sets, TABLE_BYTES);
     assert_false(verified(cache, &wrong));
     assert_true(verified(cache, &right));
-    assert_memory_equal(before, cache->sets, TABLE_OCTETS);
+    assert_memory_equal(before, cache->sets, TABLE_BYTES);
     free(before);
     cache_close(cache);
 }
@@ -254,21 +256,21 @@ static void another_boot_knows_nothing(void **state)
 
 /* Places */
 
-static union digest digest_number(uint64_t number)
+static union cache_key digest_number(uint64_t number)
 {
-    return (union digest){.words = {number, number << 32, ~number, 0}}; /* all of set 0 */
+    return (union cache_key){.words = {number, number << 32, ~number, 0}}; /* all of set 0 */
 }
 
 static bool find_number(const struct cache *cache, uint64_t number)
 {
-    union digest digest = digest_number(number);
+    union cache_key digest = digest_number(number);
 
     return find(cache, &digest, test_now_ns);
 }
 
 static void save_number(const struct cache *cache, uint64_t number)
 {
-    union digest digest = digest_number(number);
+    union cache_key digest = digest_number(number);
 
     save(place_for(cache, &digest, test_now_ns), &digest, test_now_ns);
 }
@@ -310,7 +312,7 @@ static void one_without_worth_goes_first(void **state)
 
         for (uint64_t number = 1; number <= CACHE_WAYS; number++) {
             uint64_t time_s = number == 5 ? cases[i].time_s : 1000 + number;
-            union digest digest = digest_number(number);
+            union cache_key digest = digest_number(number);
 
             if (time_s != 0)
                 save(&cache->sets[0].ways[number - 1], &digest, time_s * second);
@@ -349,7 +351,7 @@ static void a_torn_entry_misses(void **state)
         struct copy whole[2];
 
         for (int k = 0; k < 2; k++) {
-            union digest digest = digest_number(cases[i].number[k]);
+            union cache_key digest = digest_number(cases[i].number[k]);
 
             save(entry, &digest, cases[i].time_s[k] * second);
             whole[k] = cases[i].number[k] == 0 ? (struct copy){.time = 0} : load(entry);
@@ -448,12 +450,12 @@ static void make_header_short(void)
 
 static void make_short(void)
 {
-    assert_int_equal(truncate(path, FILE_OCTETS - 1), 0);
+    assert_int_equal(truncate(path, FILE_BYTES - 1), 0);
 }
 
 static void make_long(void)
 {
-    assert_int_equal(truncate(path, FILE_OCTETS + 1), 0);
+    assert_int_equal(truncate(path, FILE_BYTES + 1), 0);
 }
 
 static void make_foreign(void)
@@ -478,7 +480,7 @@ static void flip_key(void)
 
 static void flip_mac(void)
 {
-    flip(offsetof(struct header, mac) + MAC_OCTETS - 1);
+    flip(offsetof(struct header, mac) + MAC_BYTES - 1);
 }
 
 static void lose_boot_id(void)
@@ -704,8 +706,8 @@ static bool hammer_questions(unsigned number)
  */
 static bool hammer_one_set(unsigned number)
 {
-    union digest old = digest_number(1);
-    union digest fresh = digest_number(2 + number);
+    union cache_key old = digest_number(1);
+    union cache_key fresh = digest_number(2 + number);
     uint64_t now = 10000 * second;
 
     for (unsigned round = 0; round < 100000; round++) {
@@ -866,13 +868,13 @@ static bool found_on_stack(enum step step)
 static void neither_key_nor_password_stays(void **state)
 {
     struct cache *cache = open_cache();
-    union digest digest;
+    union cache_key digest;
 
     (void)state;
     memcpy(needles[0], SECRET, sizeof(needles[0]));
-    assert_int_equal(pread(cache->fd, needles[1], KEY_OCTETS, offsetof(struct header, key)), 32);
-    assert_true(digest_of(cache, "7", "$2b$x", BYTES(SECRET), &digest));
-    memcpy(needles[2], digest.octets, sizeof(needles[2]));
+    assert_int_equal(pread(cache->fd, needles[1], KEY_BYTES, offsetof(struct header, key)), 32);
+    assert_true(make_key(cache, "7", "$2b$x", BYTES(SECRET), &digest));
+    memcpy(needles[2], digest.bytes, sizeof(needles[2]));
     cache_close(cache);
 
     memset(&freed, 0, sizeof(freed));

@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #include "base/secret.h"
-#include "auth/wire.h"
+#include "sasl/wire.h"
 
 /* Every free() of options.c comes through here. */
 static void search_and_free(void *block);
@@ -119,7 +119,7 @@ static void run_exchange(void *argument)
     }
     exchange->fault_seen = fault != NULL;
     if (exchange->wipe)
-        wire_wipe(&credentials);
+        credentials_wipe(&credentials);
 }
 
 #define BYTES(literal) literal, sizeof(literal) - 1
@@ -171,16 +171,16 @@ static void a_later_fault_takes_the_password_back(void **state)
     assert_false(holds_secret((unsigned char *)&credentials, sizeof(credentials)));
 }
 
-static void wire_wipe_goes_by_capacity(void **state)
+static void credentials_wipe_goes_by_capacity(void **state)
 {
     static const struct credentials zero;
     struct credentials credentials;
 
     (void)state;
     memset(&credentials, 'X', sizeof(credentials));
-    wire_wipe(&credentials);
+    credentials_wipe(&credentials);
     assert_memory_equal(&credentials, &zero, sizeof(zero));
-    wire_wipe(NULL);
+    credentials_wipe(NULL);
 }
 
 /* The heap */
@@ -434,7 +434,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_stack_holds_no_password),
         cmocka_unit_test(a_later_fault_takes_the_password_back),
-        cmocka_unit_test(wire_wipe_goes_by_capacity),
+        cmocka_unit_test(credentials_wipe_goes_by_capacity),
         cmocka_unit_test(the_heap_search_sees),
         cmocka_unit_test(options_leave_no_conninfo),
         cmocka_unit_test(wipe_covers_just_its_capacity),

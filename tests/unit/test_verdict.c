@@ -2,8 +2,8 @@
  * test_verdict.c: the order of the checks, their names, and that nothing unforeseen is ever
  * accepted.
  *
- * The order is written out here once more, as DESIGN.md has it, so that a change of it is made
- * twice.
+ * The reasons come from reasons.def, as in verdict.c. What a change of that file must not change by
+ * accident is written out here once more.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,45 +11,79 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <ctype.h>
 #include <string.h>
 
 #include "auth/verdict.h"
 
 #define ROWS(table) (sizeof(table) / sizeof(*(table)))
 
-/* The first failing check of any pair is the one that stands higher. */
 static const struct {
     enum reason reason;
+    const char *enumerator;
     const char *name;
 } order[] = {
-    {REASON_MALFORMED_RESPONSE, "malformed_response"},
-    {REASON_AUTHZID_MISMATCH, "authzid_mismatch"},
-    {REASON_TLS_REQUIRED, "tls_required"},
-    {REASON_THROTTLED, "throttled"},
-    {REASON_BACKEND_UNAVAILABLE, "backend_unavailable"},
-    {REASON_DELETED_USER, "deleted_user"},
-    {REASON_USERNAME_HAS_AT, "username_has_at"},
-    {REASON_USERNAME_WHITESPACE, "username_whitespace"},
-    {REASON_UNKNOWN_USER, "unknown_user"},
-    {REASON_ACCOUNT_CLOSED, "account_closed"},
-    {REASON_ACCOUNT_SUSPENDED, "account_suspended"},
-    {REASON_ACCOUNT_PAST_DUE, "account_past_due"},
-    {REASON_DISABLED_USER, "disabled_user"},
-    {REASON_UNUSABLE_HASH, "unusable_hash"},
-    {REASON_STALE_PASSWORD, "stale_password"},
-    {REASON_PASSWORD_WHITESPACE, "password_whitespace"},
-    {REASON_WRONG_PASSWORD, "wrong_password"},
-    {REASON_IP_NOT_AUTHORIZED, "ip_not_authorized"},
+#define REASON(NAME, name, ...) {REASON_##NAME, #NAME, #name},
+#include "auth/reasons.def"
 };
 
 static void each_reason_has_its_name(void **state)
 {
     (void)state;
     assert_int_equal(ROWS(order), REASON_COUNT);
-    for (size_t i = 0; i < ROWS(order); i++)
+    for (size_t i = 0; i < ROWS(order); i++) {
         assert_string_equal(reason_name(order[i].reason), order[i].name);
+        assert_int_equal(strlen(order[i].enumerator), strlen(order[i].name));
+        for (size_t at = 0; order[i].name[at] != '\0'; at++)
+            assert_int_equal(tolower((unsigned char)order[i].enumerator[at]), order[i].name[at]);
+    }
     assert_string_equal(reason_name(REASON_ACCEPTED), "accepted");
     assert_string_equal(reason_name((enum reason)(REASON_COUNT + 1)), "backend_unavailable");
+    assert_string_equal(reason_name((enum reason) - 1), "backend_unavailable");
+}
+
+static void each_reason_has_its_number(void **state)
+{
+    reason_set seen = 0;
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(order); i++) {
+        assert_in_range(order[i].reason, 0, REASON_COUNT - 1);
+        assert_int_equal(seen & REASON_BIT(order[i].reason), 0);
+        seen |= REASON_BIT(order[i].reason);
+    }
+}
+
+/* What fails together in one attempt, and which of it the desk must hear of first. */
+static void the_order_is_that_of_the_design(void **state)
+{
+    static const enum reason design[] = {
+        REASON_MALFORMED_RESPONSE,
+        REASON_AUTHZID_MISMATCH,
+        REASON_TLS_REQUIRED,
+        REASON_THROTTLED,
+        REASON_BACKEND_UNAVAILABLE,
+        REASON_DELETED_USER,
+        REASON_USERNAME_HAS_AT,
+        REASON_USERNAME_WHITESPACE,
+        REASON_UNKNOWN_USER,
+        REASON_ACCOUNT_CLOSED,
+        REASON_ACCOUNT_SUSPENDED,
+        REASON_ACCOUNT_PAST_DUE,
+        REASON_DISABLED_USER,
+        REASON_EXPIRED_USER,
+        REASON_UNUSABLE_HASH,
+        REASON_STALE_PASSWORD,
+        REASON_PASSWORD_WHITESPACE,
+        REASON_WRONG_PASSWORD,
+        REASON_IP_NOT_AUTHORIZED,
+    };
+
+    (void)state;
+    for (size_t first = 0; first < ROWS(design); first++)
+        for (size_t second = first + 1; second < ROWS(design); second++)
+            assert_int_equal(verdict_reason(REASON_BIT(design[first]) | REASON_BIT(design[second])),
+                design[first]);
 }
 
 static void the_first_failing_check_is_the_reason(void **state)
@@ -79,6 +113,37 @@ static void only_the_empty_set_is_accepted(void **state)
     for (unsigned bit = 0; bit < 32; bit++)
         assert_int_not_equal(verdict_reason((reason_set)1 << bit), REASON_ACCEPTED);
     assert_int_equal(verdict_reason((reason_set)1 << 31), REASON_BACKEND_UNAVAILABLE);
+}
+
+/* Sets are iterated in order, each reason once; bits of no reason are skipped. */
+static void next_goes_through_the_set_in_order(void **state)
+{
+    static const reason_set sets[] = {
+        0,
+        REASON_BIT(REASON_MALFORMED_RESPONSE),
+        REASON_BIT(REASON_BACKEND_UNAVAILABLE),
+        REASON_BIT(REASON_IP_NOT_AUTHORIZED),
+        REASON_BIT(REASON_IP_NOT_AUTHORIZED) | REASON_BIT(REASON_MALFORMED_RESPONSE),
+        REASON_BIT(REASON_BACKEND_UNAVAILABLE) | REASON_BIT(REASON_TLS_REQUIRED) |
+            REASON_BIT(REASON_DELETED_USER),
+        (reason_set)1 << 31,
+        ~(reason_set)0,
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ROWS(sets); i++) {
+        enum reason reason = verdict_next(sets[i], REASON_ACCEPTED);
+
+        for (size_t at = 0; at < ROWS(order); at++) {
+            if ((sets[i] & REASON_BIT(order[at].reason)) == 0)
+                continue;
+            assert_int_equal(reason, order[at].reason);
+            reason = verdict_next(sets[i], reason);
+        }
+        assert_int_equal(reason, REASON_ACCEPTED);
+    }
+    assert_int_equal(
+        verdict_next(~(reason_set)0, (enum reason)(REASON_COUNT + 1)), REASON_ACCEPTED);
 }
 
 static void checks_are_an_array_literal(void **state)
@@ -156,8 +221,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_reason_has_its_name),
+        cmocka_unit_test(each_reason_has_its_number),
+        cmocka_unit_test(the_order_is_that_of_the_design),
         cmocka_unit_test(the_first_failing_check_is_the_reason),
         cmocka_unit_test(only_the_empty_set_is_accepted),
+        cmocka_unit_test(next_goes_through_the_set_in_order),
         cmocka_unit_test(checks_are_an_array_literal),
         cmocka_unit_test(all_checks_fit),
         cmocka_unit_test(a_short_cap_leaves_out_whole_names),

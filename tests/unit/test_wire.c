@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "auth/wire.h"
+#include "sasl/wire.h"
 
 #define BYTES(literal) literal, sizeof(literal) - 1
 #define ROWS(table) (sizeof(table) / sizeof(*(table)))
@@ -91,7 +91,7 @@ static void plain_good(void **state)
 
         if (fault || got.fault || !same(got.authzid, cases[i].authzid) ||
             !same(got.authcid, cases[i].authcid) || !same(got.password, cases[i].password) ||
-            !same(got.shown, cases[i].authcid) || got.authzid_len != strlen(got.authzid) ||
+            !same(got.display_name, cases[i].authcid) || got.authzid_len != strlen(got.authzid) ||
             got.authcid_len != strlen(got.authcid) || got.password_len != strlen(got.password))
             fail_msg("%s: %s", cases[i].proves, fault ? fault : "wrong fields");
     }
@@ -139,9 +139,9 @@ static void plain_faults(void **state)
         const char *fault = parse(cases[i].message, cases[i].len, &got);
 
         if (!same(fault, cases[i].fault) || !same(got.fault, fault) ||
-            !same(got.shown, cases[i].shown) || !holds_nothing(&got))
-            fail_msg(
-                "%s: \"%s\", shown \"%s\"", cases[i].proves, fault ? fault : "no fault", got.shown);
+            !same(got.display_name, cases[i].shown) || !holds_nothing(&got))
+            fail_msg("%s: \"%s\", shown \"%s\"", cases[i].proves, fault ? fault : "no fault",
+                got.display_name);
     }
 }
 
@@ -153,7 +153,7 @@ static void plain_without_a_message(void **state)
     memset(&got, 'X', sizeof(got));
     assert_string_equal(wire_parse_plain(NULL, 0, &got), "message has fewer than two NULs");
     assert_true(holds_nothing(&got));
-    assert_string_equal(got.shown, "");
+    assert_string_equal(got.display_name, "");
 }
 
 static void plain_of_900_nuls(void **state)
@@ -164,7 +164,7 @@ static void plain_of_900_nuls(void **state)
     (void)state;
     assert_string_equal(parse(nuls, sizeof(nuls), &got), "message has more than two NULs");
     assert_true(holds_nothing(&got));
-    assert_string_equal(got.shown, "");
+    assert_string_equal(got.display_name, "");
 }
 
 /* Fields of given lengths, around the limits. */
@@ -175,10 +175,10 @@ static void plain_lengths(void **state)
         size_t authzid, authcid, password;
         const char *fault;
     } cases[] = {
-        {"all as long as may be", WIRE_NAME_MAX, WIRE_NAME_MAX, WIRE_PASSWORD_MAX, NULL},
-        {"authzid", WIRE_NAME_MAX + 1, 4, 4, "authorization identity is longer than 255 octets"},
-        {"name", 0, WIRE_NAME_MAX + 1, 4, "user name is longer than 255 octets"},
-        {"password", 0, 4, WIRE_PASSWORD_MAX + 1, "password is longer than 1024 octets"},
+        {"all as long as may be", AUTHCID_MAX, AUTHCID_MAX, PASSWORD_MAX, NULL},
+        {"authzid", AUTHCID_MAX + 1, 4, 4, "authorization identity is longer than 255 octets"},
+        {"name", 0, AUTHCID_MAX + 1, 4, "user name is longer than 255 octets"},
+        {"password", 0, 4, PASSWORD_MAX + 1, "password is longer than 1024 octets"},
         {"name, by far", 0, 4096, 4, "user name is longer than 255 octets"},
         {"password, by far", 0, 4, 4096, "password is longer than 1024 octets"},
     };
@@ -197,11 +197,11 @@ static void plain_lengths(void **state)
         memset(message + len - cases[i].password, 'p', cases[i].password);
         fault = parse(message, len, &got);
         if (!same(fault, cases[i].fault) || (fault && !holds_nothing(&got)) ||
-            strchr(got.shown, 'p') || got.shown[0] != 'n')
-            fail_msg(
-                "%s: %s, shown \"%s\"", cases[i].proves, fault ? fault : "no fault", got.shown);
+            strchr(got.display_name, 'p') || got.display_name[0] != 'n')
+            fail_msg("%s: %s, shown \"%s\"", cases[i].proves, fault ? fault : "no fault",
+                got.display_name);
         if (!fault)
-            assert_int_equal(strlen(got.password), WIRE_PASSWORD_MAX);
+            assert_int_equal(strlen(got.password), PASSWORD_MAX);
     }
 }
 
@@ -215,11 +215,11 @@ static void shown_is_always_fit_for_a_row(void **state)
         const char *ends;
         size_t shown;
     } cases[] = {
-        {"a long ASCII name stays", 'n', WIRE_NAME_MAX, "nnnn", WIRE_NAME_MAX},
-        {"a bad name of full length is escaped whole", '\xff', WIRE_NAME_MAX, "\\xff",
-            4 * WIRE_NAME_MAX},
-        {"4 kB of bad bytes are cut", '\xff', 4096, "\\xff...", WIRE_SHOWN_MAX - 1},
-        {"4 kB of ASCII are cut", 'n', 4096, "n...", WIRE_SHOWN_MAX - 1},
+        {"a long ASCII name stays", 'n', AUTHCID_MAX, "nnnn", AUTHCID_MAX},
+        {"a bad name of full length is escaped whole", '\xff', AUTHCID_MAX, "\\xff",
+            4 * AUTHCID_MAX},
+        {"4 kB of bad bytes are cut", '\xff', 4096, "\\xff...", DISPLAY_NAME_MAX - 1},
+        {"4 kB of ASCII are cut", 'n', 4096, "n...", DISPLAY_NAME_MAX - 1},
     };
     static char name[4096];
 
@@ -230,10 +230,10 @@ static void shown_is_always_fit_for_a_row(void **state)
 
         memset(name, cases[i].fill, cases[i].len);
         (void)wire_take_name(name, cases[i].len, &got);
-        len = strlen(got.shown);
-        if (len != cases[i].shown || !text_is_utf8(got.shown, len) ||
-            strcmp(got.shown + len - strlen(cases[i].ends), cases[i].ends) != 0)
-            fail_msg("%s: %zu octets, \"%s\"", cases[i].proves, len, got.shown);
+        len = strlen(got.display_name);
+        if (len != cases[i].shown || !text_is_utf8(got.display_name, len) ||
+            strcmp(got.display_name + len - strlen(cases[i].ends), cases[i].ends) != 0)
+            fail_msg("%s: %zu octets, \"%s\"", cases[i].proves, len, got.display_name);
     }
 }
 
@@ -250,9 +250,9 @@ static void a_long_login_name_with_a_nul_fits(void **state)
         memset(name, '\xff', sizeof(name));
         name[at] = '\0';
         assert_string_equal(wire_take_name(name, sizeof(name), &got), "user name holds a NUL");
-        assert_non_null(memchr(got.shown, '\0', sizeof(got.shown)));
-        assert_int_equal(strspn(strpbrk(got.shown, "."), "."), 3);
-        assert_string_equal(got.shown + strlen(got.shown) - 3, "...");
+        assert_non_null(memchr(got.display_name, '\0', sizeof(got.display_name)));
+        assert_int_equal(strspn(strpbrk(got.display_name, "."), "."), 3);
+        assert_string_equal(got.display_name + strlen(got.display_name) - 3, "...");
     }
 }
 
@@ -297,9 +297,9 @@ static void login(void **state)
         const char *fault = wire_take_password(password, cases[i].password_len, &got);
 
         if (!same(name_fault, cases[i].name_fault) || !same(fault, cases[i].fault) ||
-            !same(got.fault, fault) || !same(got.shown, cases[i].shown))
-            fail_msg(
-                "%s: %s, shown \"%s\"", cases[i].proves, fault ? fault : "no fault", got.shown);
+            !same(got.fault, fault) || !same(got.display_name, cases[i].shown))
+            fail_msg("%s: %s, shown \"%s\"", cases[i].proves, fault ? fault : "no fault",
+                got.display_name);
         if (fault && !holds_nothing(&got))
             fail_msg("%s: leaves something behind", cases[i].proves);
         if (!fault &&
@@ -319,9 +319,9 @@ static void login_lengths(void **state)
         size_t name, password;
         const char *fault;
     } cases[] = {
-        {WIRE_NAME_MAX, WIRE_PASSWORD_MAX, NULL},
-        {WIRE_NAME_MAX + 1, 1, "user name is longer than 255 octets"},
-        {1, WIRE_PASSWORD_MAX + 1, "password is longer than 1024 octets"},
+        {AUTHCID_MAX, PASSWORD_MAX, NULL},
+        {AUTHCID_MAX + 1, 1, "user name is longer than 255 octets"},
+        {1, PASSWORD_MAX + 1, "password is longer than 1024 octets"},
         {1, sizeof(bytes), "password is longer than 1024 octets"},
     };
 

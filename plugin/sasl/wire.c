@@ -5,7 +5,7 @@
  * behind. What a faulty message shows of the user name for the audit row is chosen so that it is no
  * password, whichever way the client garbled it. Nothing is allocated or logged.
  */
-#include "auth/wire.h"
+#include "sasl/wire.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -13,8 +13,8 @@
 #include "base/secret.h"
 #include "base/text.h"
 
-_Static_assert(WIRE_NAME_MAX == 255 && WIRE_PASSWORD_MAX == 1024, "the faults name these figures");
-_Static_assert(WIRE_SHOWN_MAX > 4 * WIRE_NAME_MAX + 3, "a name all escaped, and dots, must fit");
+_Static_assert(AUTHCID_MAX == 255 && PASSWORD_MAX == 1024, "the faults name these figures");
+_Static_assert(DISPLAY_NAME_MAX > 4 * AUTHCID_MAX + 3, "a name all escaped, and dots, must fit");
 
 struct span {
     const char *at;
@@ -31,14 +31,14 @@ struct rule {
 };
 
 static const struct rule authzid_rule = {
-    .max = WIRE_NAME_MAX,
+    .max = AUTHCID_MAX,
     .has_nul = "authorization identity holds a NUL",
     .too_long = "authorization identity is longer than 255 octets",
     .not_utf8 = "authorization identity is not UTF-8",
 };
 
 static const struct rule name_rule = {
-    .max = WIRE_NAME_MAX,
+    .max = AUTHCID_MAX,
     .empty = "user name is empty",
     .has_nul = "user name holds a NUL",
     .too_long = "user name is longer than 255 octets",
@@ -46,7 +46,7 @@ static const struct rule name_rule = {
 };
 
 static const struct rule password_rule = {
-    .max = WIRE_PASSWORD_MAX,
+    .max = PASSWORD_MAX,
     .empty = "password is empty",
     .has_nul = "password holds a NUL",
     .too_long = "password is longer than 1024 octets",
@@ -79,10 +79,11 @@ static size_t copy(char *out, struct span field)
 
 static void show(struct span name, struct credentials *credentials)
 {
-    if (name.len <= WIRE_NAME_MAX && text_is_utf8(name.at, name.len))
-        (void)copy(credentials->shown, name);
+    if (name.len <= AUTHCID_MAX && text_is_utf8(name.at, name.len))
+        (void)copy(credentials->display_name, name);
     else
-        (void)text_escape(credentials->shown, sizeof(credentials->shown), name.at, name.len);
+        (void)text_escape(
+            credentials->display_name, sizeof(credentials->display_name), name.at, name.len);
 }
 
 /* Cuts message at its first two NULs. Returns how many NULs it holds in all; absent fields are
@@ -150,7 +151,7 @@ const char *wire_parse_plain(const char *message, size_t len, struct credentials
     struct span fields[FIELDS];
     size_t nuls = split((struct span){message, len}, fields);
 
-    wire_wipe(credentials_r);
+    credentials_wipe(credentials_r);
     show(name_in_sight(fields, nuls), credentials_r);
     credentials_r->fault = plain_fault(fields, nuls);
     if (!credentials_r->fault) {
@@ -178,18 +179,19 @@ static void show_name_with_nul(struct span name, struct credentials *credentials
         if (end)
             seen.len = (size_t)(end - name.at) + 1;
     }
-    if (seen.len > WIRE_NAME_MAX)
-        seen.len = WIRE_NAME_MAX;
-    used = text_escape(credentials->shown, sizeof(credentials->shown), seen.at, seen.len);
+    if (seen.len > AUTHCID_MAX)
+        seen.len = AUTHCID_MAX;
+    used = text_escape(
+        credentials->display_name, sizeof(credentials->display_name), seen.at, seen.len);
     if (seen.len < name.len)
-        memcpy(credentials->shown + used, dots, sizeof(dots));
+        memcpy(credentials->display_name + used, dots, sizeof(dots));
 }
 
 const char *wire_take_name(const char *name, size_t len, struct credentials *credentials_io)
 {
     const struct span field = {name, len};
 
-    wire_wipe(credentials_io);
+    credentials_wipe(credentials_io);
     if (len > 0 && memchr(name, '\0', len))
         show_name_with_nul(field, credentials_io);
     else
@@ -201,7 +203,7 @@ const char *wire_take_name(const char *name, size_t len, struct credentials *cre
 }
 
 /* Takes back all that a caller could mistake for credentials; what names the attempt stays. */
-static void keep_only_shown(struct credentials *credentials)
+static void keep_only_display_name(struct credentials *credentials)
 {
     secret_wipe(credentials->password, sizeof(credentials->password));
     credentials->password_len = 0;
@@ -218,13 +220,8 @@ const char *wire_take_password(const char *password, size_t len, struct credenti
     if (!credentials_io->fault)
         credentials_io->fault = field_fault(field, &password_rule);
     if (credentials_io->fault)
-        keep_only_shown(credentials_io);
+        keep_only_display_name(credentials_io);
     else
         credentials_io->password_len = copy(credentials_io->password, field);
     return credentials_io->fault;
-}
-
-void wire_wipe(struct credentials *credentials)
-{
-    secret_wipe(credentials, sizeof(*credentials));
 }

@@ -1,0 +1,11 @@
+/*
+ * credentials.c: forgets credentials.
+ */
+#include "auth/credentials.h"
+
+#include "base/secret.h"
+
+void credentials_wipe(struct credentials *credentials)
+{
+    secret_wipe(credentials, sizeof *credentials);
+}
