@@ -1,10 +1,12 @@
--- pgsasl.sql: the tables, functions and roles that pgsasl reads and writes. Schema version 1.
+-- pgsasl.sql: the tables, functions and roles that pgsasl reads and writes.
 --
 --   psql -d mail -f pgsasl.sql
 --
 -- Run it as the owner of the database, which needs no superuser. It can be run again: nothing is lost, functions and
 -- grants are restored to what these files say. It is one transaction, which succeeds or fails as a whole. The owner needs
 -- CREATEROLE for the three roles; without it the files load and say what an administrator must run.
+--
+-- A database that has an older version of the schema is upgraded, and keeps its data: see migrations.sql.
 --
 -- This file loads the other files of its folder, so keep them together. docs/sql.md explains each table, column, function
 -- and role.
@@ -25,12 +27,6 @@ BEGIN
         RAISE EXCEPTION 'pgsasl needs a database in UTF8, for user names come in it; this one is in %',
             current_setting('server_encoding');
     END IF;
-    IF to_regprocedure('pgsasl.schema_version()') IS NOT NULL THEN
-        IF pgsasl.schema_version() <> 1 THEN
-            RAISE EXCEPTION 'this database holds version % of the schema, and this file is version 1',
-                pgsasl.schema_version();
-        END IF;
-    END IF;
 END
 $$;
 
@@ -38,9 +34,11 @@ CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA public; -- a trusted extensi
 CREATE SCHEMA IF NOT EXISTS pgsasl;
 REVOKE ALL ON SCHEMA pgsasl FROM PUBLIC;
 
-CREATE OR REPLACE FUNCTION pgsasl.schema_version() RETURNS integer
-LANGUAGE sql IMMUTABLE
-AS 'SELECT 1';
+\ir migrations.sql
+\ir inventory.sql
+
+-- The chapters do not change what is there: where a column or a key differs, they could only fail, and less clearly.
+SELECT pgsasl.check_schema('column', 'primary key', 'unique constraint', 'foreign key') \g /dev/null
 
 -- The chapters, each of which may use what stands in those before it.
 \ir types.sql
@@ -55,5 +53,8 @@ AS 'SELECT 1';
 \ir desk.sql
 \ir views.sql
 \ir roles.sql
+
+SELECT pgsasl.check_schema('table', 'column', 'primary key', 'unique constraint', 'foreign key', 'check', 'index', 'trigger')
+\g /dev/null
 
 COMMIT;

@@ -85,8 +85,8 @@ BEGIN
         INSERT (username, password_hash, enabled, account_id, allowed_networks, app, note, rotation_grace),
         UPDATE (username, password_hash, enabled, account_id, allowed_networks, app, note, rotation_grace)
         ON pgsasl.smtp_users TO pgsasl_operator;
-    GRANT SELECT ON pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons, pgsasl.rotation_stragglers,
-        pgsasl.safe_to_revoke, pgsasl.idle_users TO pgsasl_operator;
+    GRANT SELECT ON pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons, pgsasl.migrations,
+        pgsasl.rotation_stragglers, pgsasl.safe_to_revoke, pgsasl.idle_users TO pgsasl_operator;
     GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.hash_password(text), pgsasl.add_account(text, text),
         pgsasl.add_user(text, text, bigint, boolean, cidr[], text, text), pgsasl.random_password(),
         pgsasl.set_password(text, text, interval), pgsasl.rotate_password(text, interval), pgsasl.end_rotation(text)
@@ -104,7 +104,7 @@ BEGIN
     END IF;
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO pgsasl_auditor', current_database());
     GRANT USAGE ON SCHEMA pgsasl TO pgsasl_auditor;
-    GRANT SELECT ON pgsasl.auth_failures, pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons,
+    GRANT SELECT ON pgsasl.auth_failures, pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons, pgsasl.migrations,
         pgsasl.failures_in_words, pgsasl.failures_by_reason, pgsasl.failures_by_client, pgsasl.failures_by_account,
         pgsasl.top_stale, pgsasl.rotation_stragglers, pgsasl.safe_to_revoke, pgsasl.idle_users TO pgsasl_auditor;
     GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.client_net(inet),

@@ -11,7 +11,7 @@ UPDATE pgsasl.settings SET bcrypt_cost = 12;
 CREATE FUNCTION everything() RETURNS SETOF text LANGUAGE sql AS $$
     SELECT a::text FROM pgsasl.accounts a UNION ALL SELECT u::text FROM pgsasl.smtp_users u
     UNION ALL SELECT d::text FROM pgsasl.deleted_users d UNION ALL SELECT f::text FROM pgsasl.auth_failures f
-    UNION ALL SELECT s::text FROM pgsasl.settings s
+    UNION ALL SELECT s::text FROM pgsasl.settings s UNION ALL SELECT m::text FROM pgsasl.migrations m
     UNION ALL SELECT oid::regclass || ' ' || relkind::text || coalesce(relacl::text, '') FROM pg_class
         WHERE relnamespace = 'pgsasl'::regnamespace
     UNION ALL SELECT oid::regprocedure || md5(prosrc) || coalesce(proacl::text, '') FROM pg_proc
