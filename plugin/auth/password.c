@@ -9,7 +9,7 @@
 
 #include "auth/cache.h"
 #include "hash/hash.h"
-#include "auth/store.h"
+#include "auth/user.h"
 #include "base/text.h"
 
 /* The hash to spend the time on: a decoy where hash cannot match. */

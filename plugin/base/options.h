@@ -19,6 +19,7 @@ struct options {
     char *audit_conninfo_file;
     char *user_query;
     char *audit_query;
+    char *login_query;    /* NULL: logins are not noted */
     char *spool_file;     /* NULL: none */
     char *verified_cache; /* path; NULL: none */
     long timeout_ms;

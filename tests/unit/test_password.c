@@ -13,7 +13,7 @@
 #include "auth/cache.h"
 #include "hash/hash.h"
 #include "auth/password.h"
-#include "auth/store.h"
+#include "auth/user.h"
 
 static int hashed;
 static int parsed;      /* retired hashes: the current one comes parsed */
