@@ -24,7 +24,7 @@ struct course {
     const struct attempt *attempt;
     struct failure failure;
     struct user user;
-    char decoy[HASH_MAX];
+    struct hash decoy;
     const struct retired *retired; /* the hash that the password fits; NULL: the current one */
     bool password_fits;
     reason_set failed;
@@ -90,14 +90,12 @@ static void choose_decoy(struct course *course)
     struct backend *backend = course->backend;
     const struct user *user = &course->user;
 
-    if (user->found && hash_usable(user->password_hash))
-        hash_decoy(user->password_hash, backend->usual_decoy, sizeof backend->usual_decoy);
-    if (hash_usable(user->decoy_hash))
-        snprintf(course->decoy, sizeof course->decoy, "%s", user->decoy_hash);
-    else if (backend->usual_decoy[0] != '\0')
-        snprintf(course->decoy, sizeof course->decoy, "%s", backend->usual_decoy);
+    if (user->found && hash_is_usable(&user->hash))
+        hash_decoy(&user->hash, &backend->usual_decoy);
+    if (hash_is_usable(&user->decoy))
+        course->decoy = user->decoy;
     else
-        hash_decoy(NULL, course->decoy, sizeof course->decoy);
+        hash_decoy(&backend->usual_decoy, &course->decoy);
 }
 
 /* The attempt's own log line says why; it needs no other. */
@@ -212,7 +210,7 @@ static void check_password(struct course *course, bool live)
         .len = credentials->password_len,
         .user = &course->user,
         .live = live,
-        .decoy = course->decoy,
+        .decoy = &course->decoy,
         .diagnose = course->backend->options.diagnose,
         .cache = course->failed == 0 ? course->backend->cache : NULL, /* a failure takes its time */
         .cache_user = course->user.user_id == NULL ? credentials->authcid : course->user.user_id,
@@ -238,11 +236,11 @@ static void check_password(struct course *course, bool live)
  */
 static void check_verifier(struct course *course)
 {
-    const char *hash = course->user.password_hash;
+    const struct hash *hash = &course->user.hash;
 
-    if (!hash_usable(hash))
+    if (!hash_is_usable(hash))
         fail(course, REASON_UNUSABLE_HASH, NULL);
-    else if (strncmp(hash, AUTH_VERIFIER_PREFIX, strlen(AUTH_VERIFIER_PREFIX)) != 0)
+    else if (strncmp(hash->text, AUTH_VERIFIER_PREFIX, strlen(AUTH_VERIFIER_PREFIX)) != 0)
         fail(course, REASON_WRONG_PASSWORD, "the stored hash is no SCRAM-SHA-256 verifier");
 }
 
@@ -343,7 +341,7 @@ enum reason auth_verifier(
     }
     reason = decide(&course, known, live);
     if (reason == REASON_ACCEPTED)
-        snprintf(verifier_r, cap, "%s", course.user.password_hash);
+        snprintf(verifier_r, cap, "%s", course.user.hash.text);
     settle(&course, reason);
     return reason;
 }

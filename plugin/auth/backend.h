@@ -32,7 +32,7 @@ struct backend {
     struct cache *cache; /* NULL: none */
     const char *fault;   /* why every attempt is answered as a temporary failure; NULL: it is not */
     _Atomic bool logins_refused; /* login_query is at fault: said once, not sent again */
-    char usual_decoy[HASH_MAX];  /* a decoy like the last stored hash that was seen; "" before */
+    struct hash usual_decoy;     /* like the last stored hash that was seen; unusable before */
     _Atomic int64_t audit_silent_until; /* a separate audit database failed: not asked again before,
                                    CLOCK_MONOTONIC ms */
     pthread_mutex_t mutex;

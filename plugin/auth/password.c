@@ -1,9 +1,9 @@
 /*
- * password.c: one hash for a right password; for any other the same number whoever it is.
+ * password.c: a right password costs one hash; any other the same number of hashes for every user.
  *
- * Every slot of retired hashes is worked through, with a decoy where a slot is empty, and none is
- * left out after a find: what a failure costs depends on the password and the table's settings,
- * never on the user. Only a real hash of a live user makes a result better than PASSWORD_WRONG.
+ * Every slot of retired hashes is hashed, with a decoy where a slot is empty, and none is skipped
+ * after a match: the cost of a failure depends on the password and the table's settings, never on
+ * the user. Only a real hash of a live user makes a result better than PASSWORD_WRONG.
  */
 #include "auth/password.h"
 
@@ -12,39 +12,56 @@
 #include "auth/store.h"
 #include "base/text.h"
 
-/* What stored is worked against when it can't be matched. */
-static const char *work_for(const struct password_question *question, const char *stored)
+/* The hash to spend the time on: a decoy where hash cannot match. */
+static const struct hash *work_for(
+    const struct password_question *question, const struct hash *hash)
 {
-    return question->live && hash_usable(stored) ? stored : question->decoy;
+    return question->live && hash_is_usable(hash) ? hash : question->decoy;
 }
 
-/* Notes what was verified and lets in. */
-static enum password_result keep(
-    const struct password_question *question, const char *stored, enum password_result result)
+/* Parses a retired hash the first time it is needed, which in most attempts is never. */
+static const struct hash *retired_hash(struct retired *retired)
 {
-    cache_store(question->cache, question->cache_user, stored, question->password, question->len);
+    if (!retired->parsed)
+        (void)hash_parse(retired->stored, &retired->hash);
+    retired->parsed = true;
+    return &retired->hash;
+}
+
+/* That of a retired password is parsed for a live user only. */
+static const struct hash *work_for_retired(
+    const struct password_question *question, struct retired *retired)
+{
+    return question->live ? work_for(question, retired_hash(retired)) : question->decoy;
+}
+
+/* Caches a successful verification. */
+static enum password_result keep(
+    const struct password_question *question, const struct hash *hash, enum password_result result)
+{
+    cache_store(
+        question->cache, question->cache_user, hash->text, question->password, question->len);
     return result;
 }
 
-static bool is_cached(const struct password_question *question, const char *stored)
+static bool is_cached(const struct password_question *question, const struct hash *hash)
 {
-    return hash_usable(stored) && cache_verified(question->cache, question->cache_user, stored,
-                                      question->password, question->len);
+    return hash_is_usable(hash) && cache_verified(question->cache, question->cache_user, hash->text,
+                                       question->password, question->len);
 }
 
-/* What the cache knows to fit, before anything is hashed: also for who still has the old password.
- */
+/* Asks the cache before anything is hashed, also for a user who still has the old password. */
 static enum password_result check_cache(
     const struct password_question *question, const struct retired **retired_r)
 {
-    const struct user *user = question->user;
+    struct user *user = question->user;
 
-    if (question->cache == NULL || !question->live || !hash_usable(user->password_hash))
+    if (question->cache == NULL || !question->live || !hash_is_usable(&user->hash))
         return PASSWORD_WRONG;
-    if (is_cached(question, user->password_hash))
+    if (is_cached(question, &user->hash))
         return PASSWORD_RIGHT;
     for (size_t i = 0; i < user->retired_count; i++)
-        if (user->retired[i].accepted && is_cached(question, user->retired[i].hash)) {
+        if (user->retired[i].accepted && is_cached(question, retired_hash(&user->retired[i]))) {
             *retired_r = &user->retired[i];
             return PASSWORD_RIGHT_RETIRED;
         }
@@ -53,42 +70,41 @@ static enum password_result check_cache(
 
 static enum password_result check_current(const struct password_question *question)
 {
-    const char *stored = question->user->password_hash;
-    const char *work = work_for(question, stored);
+    const struct hash *hash = &question->user->hash;
+    const struct hash *work = work_for(question, hash);
     enum hash_result result = hash_verify(work, question->password, question->len);
 
     if (!question->live)
         return PASSWORD_WRONG;
-    if (work != stored)
+    if (work != hash)
         return PASSWORD_UNUSABLE;
     if (result == HASH_MATCH)
-        return keep(question, stored, PASSWORD_RIGHT);
+        return keep(question, hash, PASSWORD_RIGHT);
     return result == HASH_MISMATCH ? PASSWORD_WRONG : PASSWORD_ERROR;
 }
 
-/* One retired hash, or the work of one. */
+/* One retired hash, or a decoy for it. */
 static enum password_result check_slot(
-    const struct password_question *question, const struct retired *retired)
+    const struct password_question *question, struct retired *retired)
 {
-    const char *work = work_for(question, retired->hash);
+    const struct hash *work = work_for_retired(question, retired);
     enum hash_result result = hash_verify(work, question->password, question->len);
 
-    if (!question->live || work != retired->hash)
+    if (work != &retired->hash)
         return PASSWORD_WRONG;
     if (result == HASH_MATCH)
-        return retired->accepted ? keep(question, retired->hash, PASSWORD_RIGHT_RETIRED)
-                                 : PASSWORD_STALE;
+        return retired->accepted ? keep(question, work, PASSWORD_RIGHT_RETIRED) : PASSWORD_STALE;
     return retired->accepted && result == HASH_ERROR ? PASSWORD_ERROR : PASSWORD_WRONG;
 }
 
-/* The best that any slot says. Without diagnosis only those that can let somebody in are asked. */
+/* The best result of any slot. Without diagnosis only those that can still log in are hashed. */
 static enum password_result check_retired(
     const struct password_question *question, const struct retired **retired_r)
 {
     enum password_result best = PASSWORD_WRONG;
 
     for (size_t i = 0; i < question->user->retired_count; i++) {
-        const struct retired *retired = &question->user->retired[i];
+        struct retired *retired = &question->user->retired[i];
         enum password_result result = PASSWORD_WRONG;
 
         if (question->diagnose || retired->accepted)
@@ -109,16 +125,15 @@ static enum password_result check_retired(
 
 static enum password_result check_trimmed(const struct password_question *question)
 {
-    const char *stored = question->user->password_hash;
-    const char *work = work_for(question, stored);
+    const struct hash *hash = &question->user->hash;
+    const struct hash *work = work_for(question, hash);
     const char *password = question->password;
     size_t len = question->len;
 
     if (!question->diagnose || !text_is_utf8(password, len) || !text_trim(&password, &len))
         return PASSWORD_WRONG;
-    return hash_verify(work, password, len) == HASH_MATCH && question->live && work == stored
-               ? PASSWORD_WHITESPACE
-               : PASSWORD_WRONG;
+    return hash_verify(work, password, len) == HASH_MATCH && work == hash ? PASSWORD_WHITESPACE
+                                                                          : PASSWORD_WRONG;
 }
 
 enum password_result password_check(

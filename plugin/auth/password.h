@@ -2,8 +2,8 @@
  * password.h: compares what the client sent with all that is stored for a user.
  *
  * The current hash, those that a rotation retired, and, to say what is wrong, the password without
- * what stands invisible at its ends. The work done for a password that fits nothing is the same for
- * a user and for nobody.
+ * invisible characters at its ends. A password that fits nothing costs the same work for a user and
+ * for a name that does not exist.
  */
 #ifndef PGSASL_AUTH_PASSWORD_H
 #define PGSASL_AUTH_PASSWORD_H
@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 struct cache;
+struct hash;
 struct retired;
 struct user;
 
@@ -29,12 +30,13 @@ enum password_result {
 struct password_question {
     const char *password; /* NUL-terminated as well */
     size_t len;
-    const struct user *user; /* not found: the work is done, the result is PASSWORD_WRONG */
-    bool live;               /* false: as if not found, whatever the row says */
-    const char *decoy;       /* stands in where there is no usable hash */
-    bool diagnose;           /* look for stale passwords and trimmed ends */
-    struct cache *cache;     /* of verified passwords; NULL: none */
-    const char *cache_user;  /* whom its entries are about */
+    struct user *user;        /* not found: the work is done, the result is PASSWORD_WRONG; retired
+                                 hashes are parsed in it as they are needed */
+    bool live;                /* false: as if not found, whatever the row says */
+    const struct hash *decoy; /* hashed against where there is no usable hash */
+    bool diagnose;            /* look for stale passwords and trimmed ends */
+    struct cache *cache;      /* of verified passwords; NULL: none */
+    const char *cache_user;   /* whom its entries are about */
 };
 
 /*

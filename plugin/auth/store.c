@@ -69,6 +69,12 @@ static bool take_text(const struct pg_rows *rows, const char *name, char **text_
     return value == NULL || *text_r != NULL;
 }
 
+/* Parses the value; NULL and an absent column make an unusable hash. */
+static void take_hash(const struct pg_rows *rows, const char *name, struct hash *hash_r)
+{
+    (void)hash_parse(pg_rows_value(rows, 0, pg_rows_column(rows, name)), hash_r);
+}
+
 /* An array column, split in a copy of its own. */
 struct column {
     char *copy;
@@ -108,11 +114,11 @@ static bool is_to_come(const char *until)
 static bool take_retired_one(
     struct retired *retired_r, const char *hash, const char *until, const char *at, const char *id)
 {
-    retired_r->hash = strdup(hash == NULL ? "" : hash);
+    retired_r->stored = strdup(hash == NULL ? "" : hash);
     retired_r->retired_at = strdup(at == NULL ? "" : at);
     retired_r->id = id == NULL ? NULL : strdup(id);
     retired_r->accepted = is_to_come(until);
-    return retired_r->hash != NULL && retired_r->retired_at != NULL &&
+    return retired_r->stored != NULL && retired_r->retired_at != NULL &&
            (id == NULL || retired_r->id != NULL);
 }
 
@@ -146,9 +152,9 @@ static enum store_result take_row(
 {
     bool none = pg_rows_column(rows, "user_id") >= 0;
 
-    if (!take_text(rows, "user_id", &user_r->user_id) ||
-        !take_text(rows, "password_hash", &user_r->password_hash) ||
-        !take_text(rows, "decoy_hash", &user_r->decoy_hash) || !take_retired(rows, user_r)) {
+    take_hash(rows, "password_hash", &user_r->hash);
+    take_hash(rows, "decoy_hash", &user_r->decoy);
+    if (!take_text(rows, "user_id", &user_r->user_id) || !take_retired(rows, user_r)) {
         *why_r = "out of memory, or retired_ columns that are no arrays";
         return STORE_UNAVAILABLE;
     }
@@ -162,7 +168,8 @@ static enum store_result take_row(
         return STORE_MISCONFIGURED;
     }
     take_standing(rows, &user_r->standing);
-    none = none && user_r->user_id == NULL && user_r->password_hash == NULL;
+    none = none && user_r->user_id == NULL &&
+           pg_rows_value(rows, 0, pg_rows_column(rows, "password_hash")) == NULL;
     user_r->deleted = pg_rows_value(rows, 0, pg_rows_column(rows, "deleted_at")) != NULL;
     user_r->found = !none && !user_r->deleted;
     return STORE_OK;
@@ -215,16 +222,12 @@ enum store_result store_find_user(struct pg *pg, const struct pg_query *query, c
 
 void store_user_free(struct user *user)
 {
-    secret_wipe_string(user->password_hash);
-    secret_wipe_string(user->decoy_hash);
-    free(user->password_hash);
-    free(user->decoy_hash);
     free(user->user_id);
     for (size_t i = 0; i < user->retired_count; i++) {
-        secret_wipe_string(user->retired[i].hash);
-        free(user->retired[i].hash);
+        secret_wipe_string(user->retired[i].stored);
+        free(user->retired[i].stored);
         free(user->retired[i].retired_at);
         free(user->retired[i].id);
     }
-    memset(user, 0, sizeof *user);
+    secret_wipe(user, sizeof *user);
 }

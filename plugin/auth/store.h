@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/deadline.h"
+#include "hash/hash.h"
 #include "pg/pg.h"
 
 enum standing {
@@ -26,24 +27,26 @@ enum { RETIRED_MAX = 8 };
 
 /* A hash that was current before a rotation. Strings are never NULL but for id. */
 struct retired {
-    char *hash;
+    char *stored;     /* as the query returns it; password.c parses it when it is needed */
     char *retired_at; /* as the database writes it; "" where the query doesn't say */
     char *id;         /* NULL where the query has none */
     bool accepted;    /* it still logs in: its retired_until has not passed */
+    bool parsed;      /* hash is filled */
+    struct hash hash;
 };
 
 /* What the look-up told. Strings are owned by it; free with store_user_free(). */
 struct user {
-    bool found;    /* a row that was not deleted; a NULL user_id with a NULL hash says: none */
-    bool deleted;  /* existed, was deleted */
-    char *user_id; /* NULL where the query has none */
-    char *password_hash;    /* NULL where it is SQL NULL */
-    bool enabled;           /* default true; SQL NULL is false */
+    bool found;       /* a row that was not deleted; a NULL user_id with a NULL hash says: none */
+    bool deleted;     /* existed, was deleted */
+    char *user_id;    /* NULL where the query has none */
+    struct hash hash; /* unusable where it is SQL NULL */
+    bool enabled;     /* default true; SQL NULL is false */
     enum standing standing; /* default good; a word that is none of the four, and SQL NULL, is
                                STANDING_UNKNOWN */
     bool client_allowed;    /* default true; SQL NULL is false */
     bool throttled;         /* default false */
-    char *decoy_hash;       /* NULL where the query has none */
+    struct hash decoy;      /* unusable where the query has none */
     struct retired retired[RETIRED_MAX];
     size_t retired_count;  /* the query says how many slots there are, for users and for nobody */
     bool local_part_known; /* the name's part before the @ is a user; default false */

@@ -1,10 +1,8 @@
 /*
- * hash.c: finds a stored hash's scheme and lets it do the work.
+ * hash.c: parses a stored hash by its scheme's form, and compares a password's digest with it.
  *
- * The table below is the whole list of what is accepted; anything else denies every password.
- * Whatever a scheme finds, a stored hash that its check refuses is never hashed against and so
- * never matches. OpenSSL's error queue, which the host reads after its own TLS calls, is left as it
- * was.
+ * What schemes.def lists is all that is accepted; anything else denies every password. This is the
+ * only place that compares digests.
  */
 #include "hash/hash.h"
 
@@ -16,96 +14,138 @@
 #include "hash/scheme.h"
 #include "base/secret.h"
 
-static const struct scheme schemes[] = {
-    {"$y$", '.', hash_yescrypt_check, hash_crypt_verify},
-    {"$7$", '.', hash_crypt_scrypt_check, hash_crypt_verify},
-    {"$2a$", '.', hash_bcrypt_check, hash_crypt_verify},
-    {"$2b$", '.', hash_bcrypt_check, hash_crypt_verify},
-    {"$2y$", '.', hash_bcrypt_check, hash_crypt_verify},
-    {"$6$", '.', hash_shacrypt_check, hash_crypt_verify},
-    {"$5$", '.', hash_shacrypt_check, hash_crypt_verify},
-    {"$argon2id$", 'A', hash_argon2_check, hash_argon2_verify},
-    {"$argon2i$", 'A', hash_argon2_check, hash_argon2_verify},
-    {"$argon2d$", 'A', hash_argon2_check, hash_argon2_verify},
-    {"SCRAM-SHA-256$", 'A', hash_scram_check, hash_scram_verify},
-    {"$pbkdf2-sha256$", 'A', hash_pbkdf2_check, hash_pbkdf2_verify},
-    {"$pbkdf2-sha512$", 'A', hash_pbkdf2_check, hash_pbkdf2_verify},
-    {"{PBKDF2}", '0', hash_pbkdf2_check, hash_pbkdf2_verify},
-    {"$scrypt$", 'A', hash_scrypt_check, hash_scrypt_verify},
-    {"{SSHA256}", 'A', hash_digest_check, hash_digest_verify},
-    {"{SSHA512}", 'A', hash_digest_check, hash_digest_verify},
-    {"{SSHA256.HEX}", '0', hash_digest_check, hash_digest_verify},
-    {"{SSHA512.HEX}", '0', hash_digest_check, hash_digest_verify},
-};
+#define SCHEME(id, prefix, form, bounds, zero, password_max, derive, manual) \
+    static bool id##_is_bounded(const struct hash_numbers *n)                \
+    {                                                                        \
+        (void)n;                                                             \
+        return bounds;                                                       \
+    }
+#include "hash/schemes.def"
 
-/* Against which everybody is verified where the table holds nothing to go by. */
+/* clang-format off */
+#define FORM(...) (const struct scan_part[]){__VA_ARGS__, {.kind = SCAN_DONE}}
+#define TEXT(literal) {.kind = SCAN_TEXT, .text = (literal)}
+#define OPTION(literal) {.kind = SCAN_OPTION, .text = (literal)}
+#define END {.kind = SCAN_END}
+#define NUMBER_AS(how, name, low, high) \
+    {.kind = (how), .number = offsetof(struct hash_numbers, name), .min = (low), .max = (high)}
+#define NUMBER(name, low, high) NUMBER_AS(SCAN_NUMBER, name, low, high)
+#define TWO_DIGITS(name, low, high) NUMBER_AS(SCAN_TWO_DIGITS, name, low, high)
+#define CHAR64(name, low, high) NUMBER_AS(SCAN_CHAR64, name, low, high)
+#define CHARS64(name, low, high) NUMBER_AS(SCAN_CHARS64, name, low, high)
+#define SALT(in, low, high) \
+    {.kind = SCAN_SALT, .alphabet = SCAN_##in, .min = (low), .max = (high)}
+#define DIGEST(in, low, high) \
+    {.kind = SCAN_DIGEST, .alphabet = SCAN_##in, .min = (low), .max = (high)}
+#define DIGEST_AND_SALT(in, len, low, high) \
+    {.kind = SCAN_DIGEST_AND_SALT, .alphabet = SCAN_##in, .digest_len = (len), .min = (low), .max = (high)}
+
+static const struct scheme schemes[] = {
+#define SCHEME(id, prefix, form, bounds, zero, password_max, derive, manual) \
+    {#id, prefix, form, id##_is_bounded, zero, password_max, derive_##derive},
+#include "hash/schemes.def"
+};
+/* clang-format on */
+
+/* The decoy before any stored hash has been seen. */
 static const char FALLBACK[] = "$2b$10$......................"    /* salt */
                                "..............................."; /* digest */
 
-/*
- * Writes stored in its plain form and finds its scheme. *params_len_r is what check() says. NULL
- * where stored is unusable. plain_r holds what is to be wiped in either case.
- */
-static const struct scheme *find(const char *stored, char plain_r[HASH_MAX], size_t *params_len_r)
+const struct scheme *hash_scheme(size_t i)
 {
-    plain_r[0] = '\0';
+    return i < sizeof schemes / sizeof *schemes ? &schemes[i] : NULL;
+}
+
+static bool make_plain(const char *stored, char plain_r[HASH_MAX])
+{
     if (stored == NULL || strnlen(stored, HASH_MAX) == HASH_MAX)
-        return NULL;
-    if (stored[0] != '{')
-        snprintf(plain_r, HASH_MAX, "%s", stored);
-    else if (!hash_dovecot_plain(stored, plain_r))
-        return NULL;
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        if (strncmp(plain_r, schemes[i].prefix, strlen(schemes[i].prefix)) == 0) {
-            *params_len_r = schemes[i].check(plain_r);
-            return *params_len_r > 0 ? &schemes[i] : NULL;
-        }
-    }
+        return false;
+    if (stored[0] == '{')
+        return hash_unwrap(stored, plain_r);
+    memcpy(plain_r, stored, strlen(stored) + 1);
+    return true;
+}
+
+static const struct scheme *find_scheme(const char *plain)
+{
+    const struct scheme *scheme;
+
+    for (size_t i = 0; (scheme = hash_scheme(i)) != NULL; i++)
+        if (strncmp(plain, scheme->prefix, strlen(scheme->prefix)) == 0)
+            return scheme;
     return NULL;
 }
 
-enum hash_result hash_verify(const char *stored, const char *password, size_t password_len)
+bool hash_parse(const char *stored, struct hash *hash_r)
 {
-    char plain[HASH_MAX];
-    size_t params_len;
-    const struct scheme *scheme = find(stored, plain, &params_len);
-    enum hash_result result = HASH_UNUSABLE;
+    const struct scheme *scheme;
 
-    if (password_len == 0)
-        password = "";
-    if (scheme != NULL) {
-        ERR_set_mark();
-        result = scheme->verify(plain, password, password_len);
-        ERR_pop_to_mark();
+    memset(hash_r, 0, sizeof *hash_r);
+    scheme = make_plain(stored, hash_r->text) ? find_scheme(hash_r->text) : NULL;
+    if (scheme != NULL && scan_form(scheme->form, strlen(scheme->prefix), hash_r) &&
+        scheme->is_bounded(&hash_r->numbers)) {
+        hash_r->scheme = scheme;
+        return true;
     }
-    /* crypt(3) stops at a NUL, and HMAC pads with them: it would be a second spelling. */
-    if (result == HASH_MATCH && memchr(password, '\0', password_len) != NULL)
-        result = HASH_MISMATCH;
-    secret_wipe(plain, sizeof(plain));
+    hash_wipe(hash_r);
+    return false;
+}
+
+bool hash_is_usable(const struct hash *hash)
+{
+    return hash != NULL && hash->scheme != NULL;
+}
+
+static enum hash_result compare(
+    const struct hash *hash, const char *password, size_t password_len, uint8_t *made)
+{
+    const size_t max = hash->scheme->password_max;
+    const bool whole = password_len <= max && memchr(password, '\0', password_len) == NULL;
+
+    switch (hash->scheme->derive(hash, password, password_len <= max ? password_len : max, made)) {
+    case DERIVE_DONE:
+        /* crypt(3) stops at a NUL, and HMAC pads with them: it would be a second spelling. */
+        return secret_equal(made, hash->digest, hash->digest_len) && whole ? HASH_MATCH
+                                                                           : HASH_MISMATCH;
+    case DERIVE_REFUSED:
+        return HASH_UNUSABLE;
+    case DERIVE_FAILED:
+        break;
+    }
+    return HASH_ERROR;
+}
+
+enum hash_result hash_verify(const struct hash *hash, const char *password, size_t password_len)
+{
+    uint8_t made[HASH_DIGEST_MAX] = {0};
+    enum hash_result result;
+
+    if (!hash_is_usable(hash))
+        return HASH_UNUSABLE;
+    ERR_set_mark();
+    result = compare(hash, password_len == 0 ? "" : password, password_len, made);
+    ERR_pop_to_mark();
+    secret_wipe(made, sizeof made);
     return result;
 }
 
-bool hash_usable(const char *stored)
+void hash_decoy(const struct hash *like, struct hash *decoy_r)
 {
-    char plain[HASH_MAX];
-    size_t params_len;
-    bool usable = find(stored, plain, &params_len) != NULL;
-
-    secret_wipe(plain, sizeof(plain));
-    return usable;
+    if (!hash_is_usable(like)) {
+        (void)hash_parse(FALLBACK, decoy_r);
+        return;
+    }
+    if (decoy_r != like)
+        *decoy_r = *like;
+    for (char *c = decoy_r->text + decoy_r->params_len; *c != '\0'; c++)
+        if (strchr("$:,=", *c) == NULL)
+            *c = decoy_r->scheme->zero;
+    memset(decoy_r->digest, 0, sizeof decoy_r->digest);
+    if (decoy_r->salt_at >= decoy_r->params_len)
+        memset(decoy_r->salt, 0, sizeof decoy_r->salt);
 }
 
-void hash_decoy(const char *like, char *decoy_r, size_t cap)
+void hash_wipe(struct hash *hash)
 {
-    char plain[HASH_MAX];
-    size_t params_len = 0;
-    const struct scheme *scheme = find(like, plain, &params_len);
-
-    for (char *c = plain + params_len; scheme != NULL && *c != '\0'; c++) {
-        if (strchr("$:=", *c) == NULL)
-            *c = scheme->zero;
-    }
-    if (cap > 0)
-        snprintf(decoy_r, cap, "%s", scheme != NULL ? plain : FALLBACK);
-    secret_wipe(plain, sizeof(plain));
+    secret_wipe(hash, sizeof *hash);
 }

@@ -1,42 +1,77 @@
 /*
- * hash.h: checks a password against a stored hash of any accepted scheme.
+ * hash.h: a stored hash of any accepted scheme, parsed once, and passwords checked against it.
  *
- * Schemes are rows of one table in hash.c; each is implemented in a hash_*.c of its own. Blocks for
- * as long as the hash is meant to take. Reentrant; touches no global state.
+ * schemes.def lists the schemes. Reentrant; touches no global state.
  */
 #ifndef PGSASL_HASH_HASH_H
 #define PGSASL_HASH_HASH_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-enum { HASH_MAX = 1024 }; /* octets that hold the longest stored hash looked at, its NUL included */
+enum {
+    HASH_MAX = 640,       /* bytes of the longest stored hash that is looked at, NUL included */
+    HASH_SALT_MAX = 96,   /* bytes of the longest salt */
+    HASH_DIGEST_MAX = 86, /* bytes of the longest digest; crypt(3)'s count as characters */
+};
+
+struct scheme;
+
+/* The numbers in a stored hash; those that its scheme does not have are 0. */
+struct hash_numbers {
+    uint64_t cost;    /* bcrypt */
+    uint64_t rounds;  /* SHA-crypt, PBKDF2, SCRAM */
+    uint64_t version; /* Argon2; 0: not given */
+    uint64_t m, t, p; /* Argon2: KiB, passes, lanes; p also scrypt's */
+    uint64_t ln, r;   /* scrypt: log2 N and block size; yescrypt: one less than each */
+};
+
+/* A parsed stored hash. Owns nothing outside itself; may be copied. Wipe it with hash_wipe(). */
+struct hash {
+    const struct scheme *scheme; /* NULL: unusable; nothing else counts then */
+    char text[HASH_MAX];         /* the plain form: Dovecot's prefix is taken off a hash that is
+                                    complete without it, and spelt in one way otherwise */
+    size_t params_len;           /* bytes of text that say scheme and cost; a decoy keeps them */
+    struct hash_numbers numbers;
+    uint8_t salt[HASH_SALT_MAX];
+    size_t salt_len, salt_at; /* salt_at: where it is in text */
+    uint8_t digest[HASH_DIGEST_MAX];
+    size_t digest_len;
+};
 
 enum hash_result {
     HASH_ERROR = 0, /* no memory or a library failure: nothing is known; a temporary failure */
-    HASH_UNUSABLE,  /* stored is NULL, empty, truncated, over-long or of no accepted scheme: denies
-                       every password */
+    HASH_UNUSABLE,  /* the stored hash denies every password */
     HASH_MISMATCH,
     HASH_MATCH
 };
 
 /*
- * Compares in constant time. password need not be NUL-terminated. One that holds a NUL, or that the
- * scheme would cut (bcrypt: over 72 octets), is HASH_MISMATCH after the usual work. Work is
- * bounded: a stored cost that would take more than about 10 s or 1 GiB is HASH_UNUSABLE.
+ * Parses stored, which may be NULL. False, and hash_r unusable: empty, truncated, over-long, of no
+ * accepted scheme, or of a cost that would take more than about 10 s or 1 GiB. Does no hashing.
  */
-enum hash_result hash_verify(const char *stored, const char *password, size_t password_len);
+bool hash_parse(const char *stored, struct hash *hash_r);
 
-/* True where hash_verify() would do the work: well-formed and of an accepted scheme. Does no
- * hashing. */
-bool hash_usable(const char *stored);
+/* True if a password can be checked against hash. NULL is tolerated. */
+bool hash_is_usable(const struct hash *hash);
 
 /*
- * Writes a hash of the same scheme, parameters and length of salt and digest as like (or of bcrypt
- * at cost 10 when like is NULL or unusable), which no password is known to match: for verifying
- * against when there is no user, so that the time is the same. Dovecot's prefix is left off where
- * the hash needs none. cap at least HASH_MAX.
+ * Blocks for as long as the hash is meant to take, whatever the password. Compares in constant
+ * time. password need not be NUL-terminated. One that holds a NUL, or that the scheme would cut
+ * (bcrypt: over 72 bytes), is HASH_MISMATCH after the usual work. OpenSSL's error queue, which the
+ * host reads after its own TLS calls, is left as it was.
  */
-void hash_decoy(const char *like, char *decoy_r, size_t cap);
+enum hash_result hash_verify(const struct hash *hash, const char *password, size_t password_len);
+
+/*
+ * Makes a hash of the same scheme, cost and lengths as like, which no password is known to match:
+ * for verifying against when there is no user, so that the time is the same. like NULL or unusable:
+ * bcrypt at cost 10. A decoy of a decoy is the same decoy. like and decoy_r may be the same.
+ */
+void hash_decoy(const struct hash *like, struct hash *decoy_r);
+
+/* Overwrites all of hash, which is unusable then. */
+void hash_wipe(struct hash *hash);
 
 #endif

@@ -1,8 +1,7 @@
 /*
- * scan.h: reads the fields of a stored hash from left to right, strictly.
+ * scan.h: reads what is written of a stored hash by its form.
  *
- * Each function moves *at_io behind what it has read and returns true, or returns false and leaves
- * *at_io anywhere. Nothing here allocates or consults the locale. Internal to hash*.c.
+ * Nothing here allocates or consults the locale. Internal to hash/ and its tests.
  */
 #ifndef PGSASL_HASH_SCAN_H
 #define PGSASL_HASH_SCAN_H
@@ -11,36 +10,58 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The ways in which schemes write octets. All are canonical: bits that belong to no octet must be
- * zero. */
-enum scan_form {
+#include "hash/hash.h"
+
+/* How octets are written. All is canonical: bits that belong to no octet must be zero. */
+enum scan_alphabet {
+    /* characters that stand for themselves */
+    SCAN_CRYPT64,   /* "./0-9A-Za-z" */
+    SCAN_YESCRYPT,  /* the same, as groups of four */
+    SCAN_SHACRYPT,  /* what libcrypt takes and what cannot end the salt */
+    SCAN_PRINTABLE, /* ASCII but for '$' and the blank */
+    /* octets, encoded */
     SCAN_BASE64,      /* RFC 4648, padded */
-    SCAN_BASE64_BARE, /* RFC 4648 without padding */
-    SCAN_BASE64_DOT,  /* the same with '.' for '+': passlib's "ab64" */
+    SCAN_BASE64_BARE, /* without padding */
+    SCAN_BASE64_DOT,  /* without padding, '.' for '+': passlib's "ab64" */
     SCAN_HEX          /* either case */
 };
 
-/* Octets of one field. */
-struct scan_bytes {
-    uint8_t *data; /* the caller's, of cap octets */
-    size_t cap;
-    size_t len;
+enum scan_kind {
+    SCAN_DONE = 0, /* the end of a form */
+    SCAN_TEXT,
+    SCAN_OPTION,
+    SCAN_END,
+    SCAN_NUMBER,
+    SCAN_TWO_DIGITS,
+    SCAN_CHAR64,
+    SCAN_CHARS64,
+    SCAN_SALT,
+    SCAN_DIGEST,
+    SCAN_DIGEST_AND_SALT
 };
 
-/* The literal text. */
-bool scan_text(const char **at_io, const char *text);
+/* One part of a form; schemes.def says what each kind is. */
+struct scan_part {
+    enum scan_kind kind;
+    enum scan_alphabet alphabet;
+    const char *text;
+    size_t number;     /* which: its offset in struct hash_numbers */
+    uint64_t min, max; /* of the number, or of the length of the salt or digest */
+    size_t digest_len; /* of SCAN_DIGEST_AND_SALT */
+};
 
-/* A decimal number from min to max, without sign and without leading zeros. */
-bool scan_number(const char **at_io, uint32_t min, uint32_t max, uint32_t *value_r);
+/*
+ * Reads hash_io->text from behind the prefix to its end: true where it is of the form, and then
+ * hash_io's numbers, salt, digest and params_len are filled. hash_io must be zeroed but for its
+ * text.
+ */
+bool scan_form(const struct scan_part *form, size_t prefix_len, struct hash *hash_io);
 
-/* Octets up to the character end, which is read as well unless it is NUL. False where bytes_io->cap
- * is too small. */
-bool scan_bytes(const char **at_io, enum scan_form form, char end, struct scan_bytes *bytes_io);
-
-/* From min to max characters of crypt(3)'s alphabet "./0-9A-Za-z", as many as there are. */
-bool scan_crypt64(const char **at_io, size_t min, size_t max);
-
-/* The value of one character of crypt(3)'s alphabet, -1 for any other. */
-int scan_crypt64_value(char c);
+/*
+ * Reads octets of a BASE64 or HEX alphabet as far as they go, and moves *at_io behind them. False,
+ * and *at_io anywhere, where they are not canonical or more than cap.
+ */
+bool scan_octets(
+    enum scan_alphabet alphabet, const char **at_io, uint8_t *octets_r, size_t cap, size_t *len_r);
 
 #endif

@@ -1,72 +1,64 @@
 /*
- * scheme.h: what the hash_*.c files share: the row that a scheme fills in the table of hash.c.
+ * scheme.h: what a scheme is: a row of schemes.def, and a function that makes digests.
  *
- * Internal to hash*.c. A stored hash reaches a scheme NUL-terminated, shorter than HASH_MAX and in
- * its plain form (hash_dovecot_plain()), beginning with the scheme's prefix.
+ * Internal to hash/ and its tests.
  */
 #ifndef PGSASL_HASH_SCHEME_H
 #define PGSASL_HASH_SCHEME_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "hash/hash.h"
+#include "hash/scan.h"
+
+/* Work is bounded alike for all schemes; schemes.def says for each how its numbers keep to it. */
+#define HASH_ROUNDS_MAX UINT64_C(10000000)      /* iterations of a scheme without memory */
+#define HASH_MEMORY_KIB_MAX UINT64_C(1048576)   /* of one hash: 1 GiB */
+#define HASH_TRAFFIC_KIB_MAX UINT64_C(16777216) /* memory touched in all passes: 16 GiB */
+/* N r p: 1 GiB in blocks of 128 bytes, each written and read once more, which bounds the work. */
+#define HASH_SCRYPT_BLOCKS_MAX UINT64_C(8388608)
+
+/* The password_max of a scheme that reads all of it: PBKDF2's interface counts in int. */
+#define HASH_PASSWORD_MAX INT_MAX
+
+enum derive_result {
+    DERIVE_FAILED = 0, /* no memory or a library failure */
+    DERIVE_REFUSED,    /* the library does not know such a hash */
+    DERIVE_DONE
+};
 
 /*
- * Work is bounded alike for all schemes: the memory of one hash, and the memory touched in all
- * passes of it, in octets. Iterations of schemes without memory are bounded by HASH_ITERATIONS_MAX.
+ * Writes the digest of password, hash->digest_len bytes of it, as hash says. password is never NULL
+ * and never longer than the scheme's password_max. Wipes what else it made of the password.
  */
-#define HASH_MEMORY_MAX ((uint64_t)1 << 30)
-#define HASH_TRAFFIC_MAX ((uint64_t)16 << 30)
+typedef enum derive_result derive_function(const struct hash *hash, const char *password,
+    size_t password_len, uint8_t digest_r[HASH_DIGEST_MAX]);
 
-enum {
-    HASH_ITERATIONS_MAX = 10000000,
-    HASH_BYTES_MAX = HASH_MAX / 4 * 3 /* octets that the longest stored hash can decode to */
-};
+#define SCHEME(id, prefix, form, bounds, zero, password_max, derive, manual) \
+    derive_function derive_##derive;
+#include "hash/schemes.def"
 
+/* A row of the list; see schemes.def. */
 struct scheme {
-    const char *prefix;
-    char zero; /* the character that stands for zero bits in the scheme's salt and digest */
-
-    /*
-     * The number of octets of stored that say scheme and parameters, salt and digest standing after
-     * them; 0 where stored is malformed or asks for too much work.
-     */
-    size_t (*check)(const char *stored);
-
-    /* Does the work and compares. check() has passed. password is never NULL. */
-    enum hash_result (*verify)(const char *stored, const char *password, size_t password_len);
+    const char *name, *prefix;
+    const struct scan_part *form;
+    bool (*is_bounded)(const struct hash_numbers *n);
+    char zero;
+    size_t password_max;
+    derive_function *derive;
 };
+
+/* The schemes one by one; NULL after the last. */
+const struct scheme *hash_scheme(size_t i);
 
 /*
  * Writes the plain form of stored, which begins with '{' and is shorter than HASH_MAX. False where
- * the prefix is none that is accepted; plain_r is wiped by the caller in either case.
+ * the prefix is not accepted or does not suit what follows; plain_r is wiped by the caller in
+ * either case.
  */
-bool hash_dovecot_plain(const char *stored, char plain_r[HASH_MAX]);
-
-size_t hash_bcrypt_check(const char *stored);
-size_t hash_shacrypt_check(const char *stored);
-size_t hash_yescrypt_check(const char *stored);
-size_t hash_crypt_scrypt_check(const char *stored);
-enum hash_result hash_crypt_verify(const char *stored, const char *password, size_t password_len);
-
-size_t hash_argon2_check(const char *stored);
-enum hash_result hash_argon2_verify(const char *stored, const char *password, size_t password_len);
-
-size_t hash_digest_check(const char *stored);
-enum hash_result hash_digest_verify(const char *stored, const char *password, size_t password_len);
-
-size_t hash_pbkdf2_check(const char *stored);
-enum hash_result hash_pbkdf2_verify(const char *stored, const char *password, size_t password_len);
-
-size_t hash_scram_check(const char *stored);
-enum hash_result hash_scram_verify(const char *stored, const char *password, size_t password_len);
-
-size_t hash_scrypt_check(const char *stored);
-enum hash_result hash_scrypt_verify(const char *stored, const char *password, size_t password_len);
-
-/* True where scrypt, or yescrypt, with these parameters exists and keeps to the bounds. */
-bool hash_scrypt_affordable(uint32_t n_log2, uint32_t r, uint32_t p);
+bool hash_unwrap(const char *stored, char plain_r[HASH_MAX]);
 
 #endif

@@ -38,10 +38,10 @@ def number(value, digits=3):
 
 HEADER = ("side", "AUTH/s", "p50", "p95", "p99", "CPU", "smtpd+auth+db", "MB", "of limit", "pgsasl : it", "cache on : it")
 LEGEND = """\
-AUTH/s is the rate; p50, p95 and p99 are times of the AUTH command in ms, of LOGIN's three messages together; CPU is
-ms per AUTH of smtpd, the side's daemon and the database; MB is what an smtpd has to itself; "of limit" is the rate, by
-that of a mechanism that does nothing. The last two are pgsasl's rate and p50 divided by the side's, without its cache
-and with it."""
+AUTH/s is the rate; p50, p95 and p99 are times of the AUTH command in ms, for LOGIN of its three messages together; CPU is ms
+per AUTH of smtpd, the side's daemon and the database; MB is the private memory of an smtpd; "of limit" is the rate divided
+by that of a mechanism that does nothing. The last two columns are pgsasl's rate and p50 divided by the side's, without its
+cache and with it."""
 
 
 def table(results):

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from harness.cluster import DATABASE, Cluster, Session, literal
 from harness.exim import Exim, find_exim
+from harness.hashes import PASSWORD, cheap_hash
 from harness.postfix import STOCK_PLUGINS, Postfix, built_library, plugin_dir, sasl_conf
 from harness.processes import SOURCE, run, wait_for
 
-PASSWORD = "right horse battery"
 PEER = "bench_peer"  # what Dovecot and the stock plugin log in as: it reads the tables
 
 # Families of users, by the prefix of their names; all have PASSWORD. The same hash for all: no side can tell.
 HASHES = {
-    "sha-": "$5$rounds=1000$saltysalt$pwcY0g9TQapEbqHU7FbtQSZiMlPN53vd/Js8fFJnQ9.",
+    "sha-": cheap_hash(),
     "bcrypt-": "$2b$10$saltysaltysaltysaltysOp2mWWXzbI8v1TAIFO9dPsHcrKTcOhc2",
     "argon-": "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHlzYWx0eXNhbHR5IQ$NJaHWLWXru1m3rfgxZbGRNTIFsxp4fJF9hpROlBcv3k",
 }

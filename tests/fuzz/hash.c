@@ -1,30 +1,36 @@
 /*
- * hash.c: any text in the place of a stored hash. What is not usable denies without work, and a
- * decoy is always to be had. Hashes are computed of the cheap schemes only.
+ * hash.c: any text in the place of a stored hash. An unusable one denies without work, and a decoy
+ * can always be made. Only the cheap schemes are hashed.
  */
 #include "hash/hash.h"
 
 #include "fuzz.h"
 
-static void check_decoy(const char *stored)
+/* A decoy is parsed again as what it is like. */
+static void check_decoy(const struct hash *like)
 {
-    char decoy[HASH_MAX];
+    struct hash decoy, again;
 
-    memset(decoy, 'x', sizeof decoy);
-    hash_decoy(stored, decoy, sizeof decoy);
-    MUST(memchr(decoy, '\0', sizeof decoy) != NULL);
-    MUST(hash_usable(decoy));
+    hash_decoy(like, &decoy);
+    MUST(hash_is_usable(&decoy));
+    MUST(memchr(decoy.text, '\0', sizeof decoy.text) != NULL);
+    MUST(hash_parse(decoy.text, &again));
+    MUST(again.scheme == decoy.scheme && again.params_len == decoy.params_len &&
+         again.salt_len == decoy.salt_len && again.digest_len == decoy.digest_len &&
+         memcmp(&again.numbers, &decoy.numbers, sizeof again.numbers) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *stored = string_of(data, size);
+    struct hash hash;
 
-    check_decoy(stored);
-    if (!hash_usable(stored))
-        MUST(hash_verify(stored, "password", 8) == HASH_UNUSABLE);
-    else if (strncmp(stored, "{SSHA", 5) == 0)
-        MUST(hash_verify(stored, "password", 8) == HASH_MISMATCH);
+    hash_parse(stored, &hash);
     free(stored);
+    check_decoy(&hash);
+    if (!hash_is_usable(&hash))
+        MUST(hash_verify(&hash, "password", 8) == HASH_UNUSABLE);
+    else if (strncmp(hash.text, "{SSHA", 5) == 0)
+        MUST(hash_verify(&hash, "password", 8) == HASH_MISMATCH);
     return 0;
 }

@@ -1,10 +1,10 @@
-"""What hostile and broken clients send, through Postfix: DESIGN's answer, one row, one log line, no crash."""
+"""What hostile and broken clients send, through Postfix: the right answer, one row, one log line, no crash."""
 
 import uuid
 from dataclasses import dataclass
 
 import pytest
-from answers import ACCEPTED, MALFORMED, REJECTED
+from harness.answers import ACCEPTED, MALFORMED, REJECTED
 from harness.clients import encode, plain
 
 

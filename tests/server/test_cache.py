@@ -9,14 +9,13 @@ import re
 from pathlib import Path
 
 import pytest
-from answers import ACCEPTED, NOT_AUTHORIZED, REJECTED
-from conftest import PASSWORD, cheap_hash, crypt
+from harness.answers import ACCEPTED, NOT_AUTHORIZED, REJECTED
 from harness.clients import Smtp, plain
+from harness.hashes import PASSWORD, cheap_hash, slow_hash
 from harness.postfix import LogMark, sasl_conf
 from harness.processes import wait_for
 
-SLOW_HASH = crypt.crypt(PASSWORD, "$2b$12$saltysaltysaltysaltysa")  # 150 ms and more
-HASHED_S = 0.08  # between that and all that an AUTH takes without a hash
+HASHED_S = 0.08  # between a slow hash and all that an AUTH takes without a hash
 
 
 @pytest.fixture(scope="module", name="cache_file")
@@ -42,7 +41,7 @@ def fixture_cached(postfix, cache_file):
 @pytest.fixture(name="slow_user")
 def fixture_slow_user(make_user):
     """A user whose hash shows."""
-    return make_user(stored=SLOW_HASH)
+    return make_user(stored=slow_hash())
 
 
 def cpu_s(service):
@@ -59,9 +58,8 @@ def cpu_s(service):
 
 def attempt(service, smtp, user, password=PASSWORD, mechanism="PLAIN"):
     """One AUTH: the reply, and whether one of the processes that were there computed a hash meanwhile."""
-    name, password = user.name.encode(), password.encode()
     before = cpu_s(service)
-    reply = smtp.authenticate(mechanism, *([plain(name, password)] if mechanism == "PLAIN" else [name, password]))
+    reply = smtp.log_in(mechanism, user.name, password)
     after = cpu_s(service)
     return reply, any(after[pid] - before[pid] > HASHED_S for pid in before.keys() & after.keys())
 

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from answers import ACCEPTED, REJECTED
-from harness.clients import CLIENTS, Smtp
+from harness.answers import ACCEPTED, REJECTED
+from harness.clients import CLIENTS, MECHANISMS, Smtp
 from harness.postfix import LogMark
 
 
 @pytest.mark.parametrize("service_name", ["submission", "submissions", "plain"])
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("client", CLIENTS)
 def test_log_in_and_send(service, postfix, user, client, mechanism, service_name):
     """Logs in, sends a message that is accepted, and Postfix names the user in its log."""
@@ -20,7 +20,7 @@ def test_log_in_and_send(service, postfix, user, client, mechanism, service_name
     log.wait_for(rf"sasl_method={mechanism}, sasl_username={user.name}$")
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("client", CLIENTS)
 def test_wrong_password(service, postfix, desk, user, client, mechanism):
     """Each hears the same and leaves one row; clients that try twice leave two."""
@@ -30,7 +30,7 @@ def test_wrong_password(service, postfix, desk, user, client, mechanism):
         (user.name, "wrong_password", mechanism)}
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_no_login_before_tls(service, mechanism):
     """The sample's smtpd_tls_auth_only: nothing is offered, nothing reaches us in clear."""
     with Smtp(replace(service["submission"], tls="none")) as smtp:

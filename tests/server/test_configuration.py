@@ -3,10 +3,10 @@
 import uuid
 
 import pytest
-from answers import ACCEPTED, LATER, NOT_AUTHORIZED, REJECTED
-from conftest import PASSWORD, cheap_hash
-from harness.clients import Smtp, plain
+from harness.answers import ACCEPTED, LATER, NOT_AUTHORIZED, REJECTED
+from harness.clients import MECHANISMS, Smtp
 from harness.cluster import literal
+from harness.hashes import PASSWORD, cheap_hash
 from harness.postfix import LogMark
 
 
@@ -26,9 +26,9 @@ def fixture_own_user(db):
 def test_ways_to_connect(connect, desk, user, service_name):
     """The connection string from a root-only file or in place; with and without prepared statements."""
     smtp = connect(service_name)
-    outcome = desk.attempt(smtp.authenticate, "PLAIN", plain(user.octets[0], b"wrong"))
+    outcome = desk.attempt(smtp.log_in, "PLAIN", user.name, "wrong")
     assert (outcome.reply, outcome.row.reason) == (REJECTED, "wrong_password")
-    assert smtp.authenticate("PLAIN", plain(*user.octets)) == ACCEPTED
+    assert smtp.log_in("PLAIN", user.name, user.password) == ACCEPTED
 
 
 OWN_TABLE = {
@@ -43,33 +43,30 @@ OWN_TABLE = {
 }
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("name", OWN_TABLE)
 def test_own_table(connect, desk, own_user, name, mechanism):
-    """DESIGN's query over a table with only password_hash, enabled and account_standing."""
+    """A query over a table with only password_hash, enabled and account_standing."""
     columns, password, reply, reason = OWN_TABLE[name]
-    username = own_user(**columns).encode()
-    message = [plain(username, password.encode())] if mechanism == "PLAIN" else [username, password.encode()]
-    outcome = desk.attempt(connect("own-table").authenticate, mechanism, *message)
+    outcome = desk.attempt(connect("own-table").log_in, mechanism, own_user(**columns), password)
     assert (outcome.reply, [row.reason for row in outcome.rows]) == (reply, [reason] if reason else [])
 
 
 def test_own_table_unknown(connect, desk):
     """No row is no user."""
-    outcome = desk.attempt(connect("own-table").authenticate, "PLAIN", plain(b"nobody", b"pw"))
+    outcome = desk.attempt(connect("own-table").log_in, "PLAIN", "nobody", "pw")
     assert (outcome.reply, outcome.row.reason) == (REJECTED, "unknown_user")
 
 
 def test_own_table_odd_standing(connect, own_user):
     """A standing that is none of the four words is not good standing."""
-    name = own_user(standing="excellent").encode()
-    assert connect("own-table").authenticate("PLAIN", plain(name, PASSWORD.encode())) not in (ACCEPTED, NOT_AUTHORIZED)
+    name = own_user(standing="excellent")
+    assert connect("own-table").log_in("PLAIN", name, PASSWORD) not in (ACCEPTED, NOT_AUTHORIZED)
 
 
 def test_no_hash_column(connect, desk, own_user):
     """The operator's mistake: 454, a row, and a line that names the column."""
-    outcome = desk.attempt(connect("no-hash-column").authenticate, "PLAIN",
-                           plain(own_user().encode(), PASSWORD.encode()))
+    outcome = desk.attempt(connect("no-hash-column").log_in, "PLAIN", own_user(), PASSWORD)
     assert (outcome.reply, outcome.row.reason) == (LATER, "backend_unavailable")
     (line,) = outcome.lines()
     assert "password_hash" in line and "pgsasl_user_query" in line
@@ -79,15 +76,14 @@ def test_no_hash_column(connect, desk, own_user):
 WRONG = {"wrong-value": ["pgsasl_timeout_ms"], "wrong-file": ["pgsasl_conninfo_file", "config/sasl/nowhere"]}
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("service_name", WRONG)
 def test_wrong_option(connect, user, service_name, mechanism):
     """PLAIN and LOGIN are still offered, and answer 454 to right and wrong passwords."""
     smtp = connect(service_name)
     assert sorted(smtp.mechanisms()) == ["LOGIN", "PLAIN"]
-    for password in (user.octets[1], b"wrong"):
-        message = [plain(user.octets[0], password)] if mechanism == "PLAIN" else [user.octets[0], password]
-        assert smtp.authenticate(mechanism, *message) == LATER
+    for password in (user.password, "wrong"):
+        assert smtp.log_in(mechanism, user.name, password) == LATER
 
 
 @pytest.mark.parametrize("service_name", WRONG)
@@ -99,7 +95,7 @@ def test_wrong_option_is_logged_once(postfix, service_name):
     service = postfix.add_service(name, text, processes=1, syslog_name=name)
     with Smtp(service) as smtp:
         for _ in range(2):
-            assert smtp.authenticate("PLAIN", plain(b"anybody", b"pw")) == LATER
+            assert smtp.log_in("PLAIN", "anybody", "pw") == LATER
     log.wait_for(rf"{name}/smtpd.*disconnect from .* auth=0/2")
     lines = [line for line in log.lines(rf"{name}/smtpd.*pgsasl: ") if "rejected" not in line]
     assert len(lines) == 1, lines
@@ -110,9 +106,8 @@ def test_wrong_option_is_logged_once(postfix, service_name):
 def test_one_look_up_an_attempt(connect, db, user):
     """canon_user's auxprop look-ups are answered from what PLAIN and LOGIN have fetched: one query, right or wrong."""
     db.sql(f"INSERT INTO bare VALUES ({literal(user.name)}, {literal(cheap_hash(user.password))})")
-    name, password = user.octets
-    for mechanism, message in (("PLAIN", [plain(name, password)]), ("LOGIN", [name, password]),
-                               ("PLAIN", [plain(name, b"wrong")]), ("LOGIN", [name, b"wrong"])):
-        db.sql("DELETE FROM looked_up")
-        connect("counted").authenticate(mechanism, *message)
-        assert db.value("SELECT count(*) FROM looked_up") == 1, (mechanism, message)
+    for password in (user.password, "wrong"):
+        for mechanism in MECHANISMS:
+            db.sql("DELETE FROM looked_up")
+            connect("counted").log_in(mechanism, user.name, password)
+            assert db.value("SELECT count(*) FROM looked_up") == 1, (mechanism, password)

@@ -6,13 +6,14 @@ import ssl
 import struct
 
 import pytest
-from answers import ACCEPTED, LATER, REJECTED
-from conftest import PASSWORD, cheap_hash
+from harness.answers import ACCEPTED, LATER, REJECTED
 from harness.certificates import Authority
 from harness.clients import Smtp, plain
-from harness.cluster import PLUGIN_LOGIN, Cluster, literal
+from harness.cluster import PLUGIN_LOGIN, Cluster
+from harness.hashes import PASSWORD
 from harness.postfix import LogMark, sasl_conf
 from harness.processes import run, wait_for
+from harness.users import add_user
 
 NAME, WRONG_NAME = "IP:127.0.0.1,DNS:localhost", "DNS:elsewhere.test"
 
@@ -82,9 +83,7 @@ def fixture_server(workdir, ours, library):
     del library
     server = TlsCluster(workdir / "tls-postgresql", ours)
     try:
-        account = server.cluster.sql("SELECT pgsasl.add_account('tls')")
-        server.cluster.sql("INSERT INTO pgsasl.smtp_users (username, password_hash, account_id) "
-                           f"VALUES ('app', {literal(cheap_hash(PASSWORD))}, {account})")
+        add_user(server.cluster, name="app")
         yield server
     finally:
         server.cluster.stop()

@@ -1,24 +1,26 @@
-"""Whatever befalls the database: an answer in time, never the wrong one, one row for each attempt in the end, and nothing to
+"""Whatever fault the database has: an answer in time, never the wrong one, one row for each attempt in the end, and nothing to
 restart afterwards."""
 
 import contextlib
-import json
 import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from answers import ACCEPTED, LATER, REJECTED
-from conftest import PASSWORD, cheap_hash
 from harness import faults
-from harness.clients import Smtp, plain
-from harness.cluster import PLUGIN_LOGIN, Cluster, literal
+from harness.answers import ACCEPTED, LATER, REJECTED
+from harness.audit import Audit
+from harness.clients import Smtp
+from harness.cluster import Cluster
+from harness.hashes import PASSWORD
 from harness.postfix import LogMark, sasl_conf
 from harness.processes import wait_for
+from harness.spool import Spool
+from harness.users import add_user
 
 TIMEOUT_MS = 600
-SLACK_S = 1.2  # a busy machine, and the hash
+LIMIT_S = TIMEOUT_MS / 1000 + 1.2  # a busy machine, and the hash
 
 
 class Patient:
@@ -41,11 +43,9 @@ class Patient:
         except BaseException:
             self.close()
             raise
-        self.account = self.cluster.sql("SELECT pgsasl.add_account('patients')")
         # The throttle looks into the audit table at every look-up; here it does, and finds nothing.
         self.cluster.sql("UPDATE pgsasl.settings SET throttle_user_client = 10000, throttle_client = 10000")
-        self.spool = workdir / "patient.spool"
-        self.number = 0
+        self.spool = Spool(workdir / "patient.spool")
 
     def close(self):
         """Undoes all of it, in turn."""
@@ -64,33 +64,25 @@ class Patient:
         if name not in self.postfix.services:
             self.postfix.add_service(name, sasl_conf({
                 "pgsasl_conninfo_file": None, "pgsasl_conninfo": self.conninfo(route), "pgsasl_timeout_ms": TIMEOUT_MS,
-                "pgsasl_spool_file": self.spool} | options), processes=processes, syslog_name=f"postfix/{name}",
+                "pgsasl_spool_file": self.spool.path} | options), processes=processes, syslog_name=f"postfix/{name}",
                 smtpd_peername_lookup="no")
         return self.postfix.services[name]
 
+    def connect(self, route, **options):
+        """A connection to such a service, which must answer each AUTH in time."""
+        return Smtp(self.service(route, **options), limit_s=LIMIT_S)
+
     def user(self):
-        """Another user."""
-        self.number += 1
-        name = f"patient-{self.number}"
-        self.cluster.sql("INSERT INTO pgsasl.smtp_users (username, password_hash, account_id) "
-                         f"VALUES ('{name}', {literal(cheap_hash(PASSWORD))}, {self.account})")
-        return name
+        """The name of another user."""
+        return add_user(self.cluster).name
 
     def reasons(self, name):
-        """What the audit table has of a name, in the order of the attempts."""
-        return self.cluster.sql("SELECT reason FROM pgsasl.auth_failures "
-                                f"WHERE username = '{name}' ORDER BY occurred_at").split()
+        """The reasons of a name's rows, in the order of the attempts."""
+        return Audit(self.cluster).reasons(name)
 
     def details(self, name):
-        """What those of them say that stand for an outage."""
-        return self.cluster.sql("SELECT detail FROM pgsasl.auth_failures "
-                                f"WHERE username = '{name}' AND reason = 'backend_unavailable'").splitlines()
-
-    def waiting(self):
-        """The lines in the spool."""
-        lines = self.spool.read_text(encoding="utf-8").splitlines()
-        drained = int(json.loads(lines[0])["drained"])
-        return "" if drained >= self.spool.stat().st_size else lines[1:]
+        """The details of those rows that an outage left."""
+        return [row.detail for row in Audit(self.cluster).of(name) if row.reason == "backend_unavailable"]
 
 
 @pytest.fixture(scope="module", name="patient")
@@ -104,101 +96,75 @@ def fixture_patient(workdir, postfix):
 HOST_NAME = "database.pgsasl.test"  # which nobody knows
 
 
-def sql(change, undo):
-    """A fault made by SQL."""
-    return lambda patient: faults.changed(patient.cluster, change, undo.format(password=patient.cluster.plugin_password))
+def of_cluster(fault):
+    """A fault of a cluster, as a fault of a patient."""
+    return lambda patient: fault(patient.cluster)
 
 
-ROLE = f"ALTER ROLE {PLUGIN_LOGIN}"
-FIND_USER = "FUNCTION pgsasl.find_user(text, inet)"
-READ_ONLY = sql(  # as a standby is
-    f"{ROLE} SET default_transaction_read_only = on", f"{ROLE} RESET default_transaction_read_only")
+def another_password(patient):
+    """The plugin's role has another password."""
+    return faults.of_role("PASSWORD 'another'", f"PASSWORD '{patient.cluster.plugin_password}'")(patient.cluster)
+
+
+# What the rows' detail says of each.
+DETAILS = {
+    "server stopped": "Connection refused",
+    "server frozen": "the server does not answer a ",
+    "look-up blocked on a lock": "canceling statement due to statement timeout",
+    "no login allowed": "is not permitted to log in",
+    "too many connections": "too many connections for role",
+    "no such function": r"function pgsasl.find_user\(.*\) does not exist",
+    "no privilege to look up": "permission denied for function find_user",
+}
 
 # Name: the way to the database, the fault, and what the rows' detail says. In all of these nothing is known of the user.
-BLIND = {
-    "server stopped": ("direct", lambda patient: faults.stopped(patient.cluster), "Connection refused"),
-    "server frozen": ("direct", lambda patient: faults.frozen(patient.cluster), "the server does not answer a "),
+LOOK_UP_FAULTS = {name: ("direct", of_cluster(fault), DETAILS[name]) for name, fault in faults.LOOK_UP_FAULTS.items()} | {
     "listener that says nothing": ("relay", lambda patient: patient.relay.silent(), "the server does not answer a "),
     "port that drops packets": ("far", lambda patient: patient.network.dropping(), "the server does not answer a "),
-    "look-up blocked on a lock": (
-        "direct", lambda patient: faults.locked(patient.cluster, "smtp_users"),
-        "canceling statement due to statement timeout"),
-    "wrong database password": (
-        "direct", sql(f"{ROLE} PASSWORD 'another'", f"{ROLE} PASSWORD '{{password}}'"), "password authentication failed"),
-    "no login allowed": ("direct", sql(f"{ROLE} NOLOGIN", f"{ROLE} LOGIN"), "is not permitted to log in"),
-    "too many connections": (
-        "direct", sql(f"{ROLE} CONNECTION LIMIT 0", f"{ROLE} CONNECTION LIMIT -1"), "too many connections for role"),
-    "no such function": (
-        "direct", sql(f"ALTER {FIND_USER} RENAME TO lost", "ALTER FUNCTION pgsasl.lost(text, inet) RENAME TO find_user"),
-        r"function pgsasl.find_user\(.*\) does not exist"),
-    "no privilege to look up": (
-        "direct",
-        sql(f"REVOKE EXECUTE ON {FIND_USER} FROM {PLUGIN_LOGIN}", f"GRANT EXECUTE ON {FIND_USER} TO {PLUGIN_LOGIN}"),
-        "permission denied for function find_user"),
-    "read-only server where a writable one is asked for": ("writer", READ_ONLY, "session is read-only"),
+    "wrong database password": ("direct", another_password, "password authentication failed"),
+    "read-only server where a writable one is asked for": (
+        "writer", of_cluster(faults.read_only), "session is read-only"),
 }
 
-# In these the look-up works, and the row can't be stored.
-RECORD = "pgsasl.record_failure(uuid, timestamptz, text, text, text, text[], text, inet, integer, inet, text, text, text)"
-DEAF = {
-    "audit table locked": lambda patient: faults.locked(patient.cluster, "auth_failures"),
-    "audit table gone": sql(
-        "ALTER TABLE pgsasl.auth_failures RENAME TO lost", "ALTER TABLE pgsasl.lost RENAME TO auth_failures"),
-    "no privilege to record": sql(
-        f"REVOKE EXECUTE ON FUNCTION {RECORD} FROM {PLUGIN_LOGIN}", f"GRANT EXECUTE ON FUNCTION {RECORD} TO {PLUGIN_LOGIN}"),
-    "disk full": lambda patient: patient.disk.full(),
-    "read-only server": READ_ONLY,
-}
+# In these the look-up works, and the row cannot be stored.
+AUDIT_FAULTS = {name: of_cluster(fault) for name, fault in faults.AUDIT_FAULTS.items()} | {
+    "disk full": lambda patient: patient.disk.full()}
 
 
-def message(mechanism, name, password):
-    """The responses of either mechanism."""
-    octets = name.encode(), password.encode()
-    return [plain(*octets)] if mechanism == "PLAIN" else list(octets)
-
-
-def answer(smtp, mechanism, name, password):
-    """The answer to one AUTH, which has to come in time."""
-    began = time.monotonic()
-    reply = smtp.authenticate(mechanism, *message(mechanism, name, password))
-    took = time.monotonic() - began
-    assert took < TIMEOUT_MS / 1000 + SLACK_S, f"{reply} after {took:.1f} s"
-    return reply
-
-
-def settled(patient, name):
+def wait_until_drained(patient, name):
     """Waits until nothing is in the spool any more, as one login after the other moves it on."""
     for _ in range(20):
-        if not patient.waiting():
+        if not patient.spool.waiting():
             return
         time.sleep(0.2)  # the plugin leaves an audit database alone for a second after it failed
-        with Smtp(patient.service("direct")) as smtp:
-            assert answer(smtp, "PLAIN", name, PASSWORD) == ACCEPTED
-    pytest.fail(f"still in the spool: {patient.waiting()}")
+        with patient.connect("direct") as smtp:
+            assert smtp.log_in("PLAIN", name, PASSWORD) == ACCEPTED
+    pytest.fail(f"still in the spool: {patient.spool.waiting()}")
 
 
-MECHANISMS = {"before": ("PLAIN", "LOGIN"), "in the middle": ("LOGIN", "PLAIN")}
+# When the fault begins: before the first login of a session or after it; and the mechanisms of the logins.
+WHEN = {"before": ("PLAIN", "LOGIN"), "in the middle": ("LOGIN", "PLAIN")}
 
 
-@pytest.mark.parametrize("when", MECHANISMS)
-@pytest.mark.parametrize("fault", BLIND)
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("fault", LOOK_UP_FAULTS)
 def test_nothing_known(patient, fault, when):
     """454 for everybody, in time, with a row each; afterwards the first attempt of the same smtpd is accepted."""
-    route, befall, said = BLIND[fault]
+    route, make_fault, detail_pattern = LOOK_UP_FAULTS[fault]
     name = patient.user()
-    one, other = MECHANISMS[when]
-    with Smtp(patient.service(route)) as smtp:
+    one, other = WHEN[when]
+    with patient.connect(route) as smtp:
         if when == "in the middle":
-            assert answer(smtp, one, name, "wrong") == REJECTED
-        with befall(patient):
-            assert answer(smtp, one, name, PASSWORD) == LATER
-            assert answer(smtp, other, name, "wrong") == LATER
-        assert answer(smtp, one, name, PASSWORD) == ACCEPTED
-    settled(patient, name)
+            assert smtp.log_in(one, name, "wrong") == REJECTED
+        with make_fault(patient):
+            assert smtp.log_in(one, name, PASSWORD) == LATER
+            assert smtp.log_in(other, name, "wrong") == LATER
+        assert smtp.log_in(one, name, PASSWORD) == ACCEPTED
+    wait_until_drained(patient, name)
     before = ["wrong_password"] if when == "in the middle" else []
     assert patient.reasons(name) == before + ["backend_unavailable"] * 2
     for detail in patient.details(name):
-        assert re.search(said, detail)
+        assert re.search(detail_pattern, detail)
 
 
 @contextlib.contextmanager
@@ -223,35 +189,34 @@ def test_name_that_does_not_resolve(patient, name_server):
     At once, or when the C library has given up on the question that it asked before.
     """
     name = patient.user()
-    befall, most = NAME_SERVERS[name_server]
-    service = patient.service("named", name=f"named-{len(name_server)}")
-    with Smtp(service) as smtp:
-        with befall(patient):
+    make_fault, most = NAME_SERVERS[name_server]
+    with patient.connect("named", name=f"named-{len(name_server)}") as smtp:
+        with make_fault(patient):
             for mechanism, password in (("PLAIN", PASSWORD), ("LOGIN", PASSWORD), ("PLAIN", "wrong")):
-                assert answer(smtp, mechanism, name, password) == LATER
+                assert smtp.log_in(mechanism, name, password) == LATER
         with faults.files(patient.postfix.base / "queue/etc", {"hosts": f"127.0.0.1 {HOST_NAME}\n"}):
             again = 0
-            while (reply := answer(smtp, "PLAIN", name, PASSWORD)) == LATER and again < most:
+            while (reply := smtp.log_in("PLAIN", name, PASSWORD)) == LATER and again < most:
                 again += 1
             assert reply == ACCEPTED
-    settled(patient, name)
+    wait_until_drained(patient, name)
     assert patient.reasons(name) == ["backend_unavailable"] * (3 + again)
 
 
-@pytest.mark.parametrize("when", MECHANISMS)
-@pytest.mark.parametrize("fault", DEAF)
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("fault", AUDIT_FAULTS)
 def test_audit_changes_no_verdict(patient, fault, when):
     """Right is right and wrong is wrong, in time; each wrong one has its row in the end."""
     name = patient.user()
-    with Smtp(patient.service("direct")) as smtp:
+    with patient.connect("direct") as smtp:
         if when == "in the middle":
-            assert answer(smtp, "PLAIN", name, "wrong") == REJECTED
-        with DEAF[fault](patient):
-            assert answer(smtp, "PLAIN", name, "wrong") == REJECTED
-            assert answer(smtp, "LOGIN", name, "wrong") == REJECTED
-            assert patient.waiting()
-            assert answer(smtp, "LOGIN", name, PASSWORD) == ACCEPTED
-    settled(patient, name)
+            assert smtp.log_in("PLAIN", name, "wrong") == REJECTED
+        with AUDIT_FAULTS[fault](patient):
+            assert smtp.log_in("PLAIN", name, "wrong") == REJECTED
+            assert smtp.log_in("LOGIN", name, "wrong") == REJECTED
+            assert patient.spool.waiting()
+            assert smtp.log_in("LOGIN", name, PASSWORD) == ACCEPTED
+    wait_until_drained(patient, name)
     assert patient.reasons(name) == ["wrong_password"] * (3 if when == "in the middle" else 2)
 
 
@@ -259,50 +224,49 @@ def test_audit_changes_no_verdict(patient, fault, when):
 def test_nothing_stays_behind(patient, table):
     """A query that was given up is ended on the server, too: behind a lock no backends of ours gather."""
     name = patient.user()
-    with Smtp(patient.service("direct")) as smtp:
-        assert answer(smtp, "PLAIN", name, "wrong") == REJECTED
+    with patient.connect("direct") as smtp:
+        assert smtp.log_in("PLAIN", name, "wrong") == REJECTED
         with faults.locked(patient.cluster, table):
             for _ in range(2):
-                assert answer(smtp, "PLAIN", name, "wrong").code in (454, 535)
+                assert smtp.log_in("PLAIN", name, "wrong").code in (454, 535)
             wait_for(lambda: patient.cluster.admin("SELECT count(*) FROM pg_locks WHERE NOT granted") == "0",
                      "the queries to end while the lock is still held", timeout=0.4)
-    settled(patient, name)
+    wait_until_drained(patient, name)
     assert len(patient.reasons(name)) == 3
 
 
 def test_committed_after_all(patient):
     """The row was committed, and its answer lost on the way: it is spooled, moved on, and counts once."""
     name = patient.user()
-    with Smtp(patient.service("relay")) as smtp:
+    with patient.connect("relay") as smtp:
         with patient.relay.mute("pgsasl_audit"):
-            assert answer(smtp, "PLAIN", name, "wrong") == REJECTED
-            assert [json.loads(line)["username"] for line in patient.waiting()] == [name]
+            assert smtp.log_in("PLAIN", name, "wrong") == REJECTED
+            assert [row["username"] for row in patient.spool.waiting()] == [name]
         assert patient.reasons(name) == ["wrong_password"]
-    settled(patient, name)
+    wait_until_drained(patient, name)
     assert patient.reasons(name) == ["wrong_password"]
 
 
 def test_many_processes_at_once(patient):
     """Eight smtpd processes fill the spool at once and empty it at once: each attempt has one row."""
     name = patient.user()
-    service = patient.service("direct", name="many", processes="-")
-
+    patient.service("direct", name="many", processes="-")
     begin = threading.Barrier(8)
 
     def attempts(password, number):
-        with Smtp(service) as smtp:
+        with patient.connect("direct", name="many", processes="-") as smtp:
             begin.wait()
-            return {answer(smtp, "PLAIN", name, password) for _ in range(number)}
+            return {smtp.log_in("PLAIN", name, password) for _ in range(number)}
 
     with ThreadPoolExecutor(8) as pool:
         with faults.stopped(patient.cluster):
             assert set.union(*pool.map(attempts, ["wrong"] * 8, [8] * 8)) == {LATER}
         assert set.union(*pool.map(attempts, [PASSWORD] * 8, [1] * 8)) == {ACCEPTED}
-    settled(patient, name)
+    wait_until_drained(patient, name)
     assert patient.reasons(name) == ["backend_unavailable"] * 64
 
 
-# How a spool comes to take no more lines: where it lies, its size before, its limit, and what holds meanwhile.
+# Why a spool takes no more lines: its file, its size before, the fault, and what the log says.
 NO_ROOM = {
     "full": ("full.spool", 64 * 1024, lambda patient: contextlib.nullcontext(), "is full (pgsasl_spool_max_kb)"),
     "its disk full": ("small-disk/full.spool", 4096, lambda patient: patient.disk.full(), "cannot be written"),
@@ -312,15 +276,15 @@ NO_ROOM = {
 @pytest.mark.parametrize("case", NO_ROOM)
 def test_no_room_in_the_spool(patient, case):
     """Neither database nor spool takes the row: the answer is the same, and the line of the log has all of it."""
-    path, size, befall, why = NO_ROOM[case]
+    path, size, make_fault, why = NO_ROOM[case]
     spool = patient.workdir / path
     spool.touch(mode=0o600)
     spool.write_bytes(b"." * (size - 1) + b"\n")
     name = "a rather long name, " + "\u00e9" * 100
-    service = patient.service("direct", name=path.replace("/", "-"), pgsasl_spool_file=spool, pgsasl_spool_max_kb=64)
+    options = {"name": path.replace("/", "-"), "pgsasl_spool_file": spool, "pgsasl_spool_max_kb": 64}
     log = LogMark(patient.postfix)
-    with Smtp(service) as smtp, befall(patient), faults.stopped(patient.cluster):
-        assert answer(smtp, "PLAIN", name, PASSWORD) == LATER
+    with patient.connect("direct", **options) as smtp, make_fault(patient), faults.stopped(patient.cluster):
+        assert smtp.log_in("PLAIN", name, PASSWORD) == LATER
     (line,) = log.wait_for("audit=lost")
     shown = "".join(chr(octet) if octet < 128 else f"\\x{octet:02x}" for octet in name.encode())
     for field in (f'username="{shown}"', "reason=backend_unavailable", "checks={backend_unavailable}", "client=127.0.0.1",

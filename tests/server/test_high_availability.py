@@ -1,18 +1,19 @@
 """A primary and a standby: who is asked, what a dead primary costs, and what is left after a failover."""
 
-import json
-import time
-
 import pytest
-from answers import ACCEPTED, LATER, REJECTED
-from conftest import PASSWORD, cheap_hash
-from harness.clients import Smtp, plain
-from harness.cluster import DATABASE, PLUGIN_LOGIN, Cluster, literal
+from harness.answers import ACCEPTED, LATER, REJECTED
+from harness.audit import Audit
+from harness.clients import log_in
+from harness.cluster import Cluster
+from harness.hashes import PASSWORD
 from harness.postfix import sasl_conf
 from harness.processes import wait_for
+from harness.spool import Spool
 from harness.standby import Standby
+from harness.users import add_user
 
 TIMEOUT_MS = 1500
+LIMIT_S = TIMEOUT_MS / 1000 + 1.5
 
 
 class Pair:
@@ -23,9 +24,8 @@ class Pair:
         self.primary = Cluster.create(workdir / "primary")
         self.standby = None
         try:
-            account = self.primary.sql("SELECT pgsasl.add_account('pair')")
-            self.primary.sql("INSERT INTO pgsasl.smtp_users (username, password_hash, account_id) SELECT 'app-' || n, "
-                             f"{literal(cheap_hash(PASSWORD))}, {account} FROM generate_series(1, 20) n")
+            for number in range(1, 5):
+                add_user(self.primary, name=f"app-{number}")
             self.standby = Standby.of(self.primary, workdir / "standby")
         except BaseException:
             self.close()
@@ -39,27 +39,20 @@ class Pair:
 
     def conninfo(self, *clusters, **more):
         """One connection string for several servers."""
-        words = {"host": ",".join("127.0.0.1" for _ in clusters), "port": ",".join(str(one.port) for one in clusters),
-                 "dbname": DATABASE, "user": PLUGIN_LOGIN, "password": self.primary.plugin_password} | more
-        return " ".join(f"{name}={value}" for name, value in words.items())
+        return self.primary.conninfo(host=",".join("127.0.0.1" for _ in clusters),
+                                     port=",".join(str(one.port) for one in clusters), **more)
 
     def service(self, name, conninfo, audit=None):
         """A service of one process, with a spool of its own."""
         options = {"pgsasl_conninfo_file": None, "pgsasl_conninfo": conninfo, "pgsasl_timeout_ms": TIMEOUT_MS,
-                   "pgsasl_spool_file": self.spool(name)}
+                   "pgsasl_spool_file": self.spool(name).path}
         if audit:
             options["pgsasl_audit_conninfo"] = audit
         return self.postfix.add_service(name, sasl_conf(options), processes=1)
 
     def spool(self, name):
         """Where the service's rows wait."""
-        return self.workdir / f"{name}.spool"
-
-    def waiting(self, name):
-        """True while rows wait."""
-        path = self.spool(name)
-        header = json.loads(path.read_text(encoding="utf-8").splitlines()[0])
-        return path.stat().st_size > int(header["drained"])
+        return Spool(self.workdir / f"{name}.spool")
 
 
 @pytest.fixture(scope="module", name="pair")
@@ -72,16 +65,12 @@ def fixture_pair(workdir, postfix):
 
 def answer(service, name, password):
     """One AUTH on a connection of its own, answered in time."""
-    began = time.monotonic()
-    with Smtp(service) as smtp:
-        reply = smtp.authenticate("PLAIN", plain(name.encode(), password.encode()))
-    assert time.monotonic() - began < TIMEOUT_MS / 1000 + 1.5
-    return reply
+    return log_in(service, "PLAIN", name, password, limit_s=LIMIT_S)
 
 
 def reasons(cluster, name):
     """The audit rows of a name, in the order of the attempts."""
-    return cluster.sql(f"SELECT reason FROM pgsasl.auth_failures WHERE username = '{name}' ORDER BY occurred_at").split()
+    return Audit(cluster).reasons(name)
 
 
 def asked(cluster, name):
@@ -128,14 +117,14 @@ def test_failover(pair):
         assert answer(split, "app-2", "wrong") == REJECTED
         assert answer(single, "app-3", PASSWORD) == LATER
         assert answer(single, "app-3", "wrong") == LATER
-    assert pair.waiting("ha-split") and pair.waiting("ha-single")
+    assert pair.spool("ha-split").waiting() and pair.spool("ha-single").waiting()
 
     pair.standby.promote()
     assert answer(single, "app-3", PASSWORD) == ACCEPTED
     for service, name, user in ((split, "ha-split", "app-2"), (single, "ha-single", "app-3")):
         def drained(service=service, name=name, user=user):
             assert answer(service, user, PASSWORD) == ACCEPTED
-            return not pair.waiting(name)
+            return not pair.spool(name).waiting()
 
         wait_for(drained, f"the spool of {name} to be drained")
     assert answer(split, "app-2", "wrong") == REJECTED
@@ -154,4 +143,4 @@ def test_demoted(pair):
     assert answer(service, "app-4", "wrong") == REJECTED
     assert answer(service, "app-4", PASSWORD) == ACCEPTED
     assert reasons(pair.standby, "app-4") == ["wrong_password"]
-    assert not pair.waiting("ha-demoted")
+    assert not pair.spool("ha-demoted").waiting()

@@ -1,8 +1,8 @@
 """PLAIN and LOGIN are ours, whatever stands beside them, and other programs never notice us."""
 
 import pytest
-from answers import ACCEPTED, REJECTED
-from harness.clients import Smtp, plain
+from harness.answers import ACCEPTED, REJECTED
+from harness.clients import MECHANISMS, Smtp, plain
 from harness.postfix import STOCK_PLUGINS, Postfix, plugin_dir, sanitizer_of
 from harness.processes import run
 
@@ -89,15 +89,13 @@ def test_ours_wins(workdir, cluster, library, desk, user, order):
     path = plugin_path(base, ORDERS[order], library)
     postfix = Postfix.create(base / "postfix", path, cluster.conninfo(), sanitizer_of(library))
     service = postfix.add_service("plain")
-    name, password = user.octets
     try:
         postfix.start()
-        for mechanism, wrong, right in (("PLAIN", [plain(name, b"wrong")], [plain(name, password)]),
-                                        ("LOGIN", [name, b"wrong"], [name, password])):
+        for mechanism in MECHANISMS:
             with Smtp(service) as smtp:
-                outcome = desk.attempt(smtp.authenticate, mechanism, *wrong)
+                outcome = desk.attempt(smtp.log_in, mechanism, user.name, "wrong")
                 assert (outcome.reply, outcome.row.reason) == (REJECTED, "wrong_password")
-                assert smtp.authenticate(mechanism, *right) == ACCEPTED
+                assert smtp.log_in(mechanism, user.name, user.password) == ACCEPTED
     finally:
         postfix.stop()
 

@@ -7,10 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from answers import ACCEPTED, REJECTED
-from conftest import missing
+from harness.answers import ACCEPTED, REJECTED
 from harness.audit import Audit, Desk
-from harness.clients import Smtp, plain
+from harness.clients import log_in
 from harness.cluster import DATABASE, OWNER, Cluster, Session, literal
 from harness.postfix import STOCK_PLUGINS, Postfix, plugin_dir, sanitizer_of, sasl_conf
 from harness.processes import SOURCE, CommandFailed, run, wait_for
@@ -103,12 +102,7 @@ class Site:
 
     def login(self, service, name, password=PASSWORD):
         """What the client hears, and the rows it leaves."""
-
-        def act():
-            with Smtp(service, self.postfix.certificate) as smtp:
-                return smtp.authenticate("PLAIN", plain(name.encode(), password.encode()))
-
-        return self.desk.attempt(act)
+        return self.desk.attempt(log_in, service, "PLAIN", name, password, cafile=self.postfix.certificate)
 
     def load(self):
         """The page's way from incoming into smtp_users; who is left, by name."""
@@ -146,7 +140,7 @@ def fixture_users(site):
 
 def test_the_old_table_stays(site, users):
     """The view over Dovecot's table."""
-    (view,), (lines,) = blocks("Or stay where you are", "sql"), blocks("Or stay where you are", "smtpd.conf")
+    (view,), (lines,) = blocks("Keeping your own table", "sql"), blocks("Keeping your own table", "smtpd.conf")
     site.psql(view)
     service = site.service("stay", lines)
     assert site.login(service, f"{users[0]}@Example.test").reply == ACCEPTED
@@ -157,7 +151,7 @@ def test_the_old_table_stays(site, users):
 def test_dovecot(site, users):
     """Each of doveadm's schemes logs in by its address; what is changed in the old table is carried over."""
     (names,), (lines,) = blocks("Names with an @", "sql"), blocks("Names with an @", "smtpd.conf")
-    (incoming,), (gather, trigger) = blocks("A table to gather in", "sql"), blocks("From Dovecot", "sql")
+    (incoming,), (gather, trigger) = blocks("The staging table", "sql"), blocks("From Dovecot", "sql")
     for block in names, incoming, gather:
         site.psql(block)
     refused = site.load()
@@ -188,7 +182,7 @@ def test_cyrus_sql(site):
     for name, realm, password in (("Anna", "mail.example.test", PASSWORD), ("bert", "sales", PASSWORD),
                                   ("long", "sales", "x" * 73), ("none", "sales", None)):
         site.db.sql(f"INSERT INTO sasl_users VALUES ({literal(name)}, {literal(realm)}, {literal(password)})")
-    (incoming,), (gather, clear), (lines,) = (blocks("A table to gather in", "sql"), blocks("From Cyrus `sql`", "sql"),
+    (incoming,), (gather, clear), (lines,) = (blocks("The staging table", "sql"), blocks("From Cyrus `sql`", "sql"),
                                               blocks("Names with an @", "smtpd.conf"))
     for block in incoming, gather:
         site.psql(block)
@@ -214,7 +208,7 @@ def test_postfixadmin(site):
     for name, stored, active in rows:
         site.db.sql(f"""INSERT INTO mailbox (username, password, active, domain, local_part) VALUES
                         ('{name}@admin.test', {literal(stored)}, {literal(active)}, 'admin.test', '{name}')""")
-    (names,), (incoming,) = blocks("Names with an @", "sql"), blocks("A table to gather in", "sql")
+    (names,), (incoming,) = blocks("Names with an @", "sql"), blocks("The staging table", "sql")
     gather, grant = blocks("From Postfixadmin", "sql")
     for block in names, incoming, gather, grant:
         site.psql(block)
@@ -237,7 +231,7 @@ def test_saslauthd(site):
     getent = site.bin / "getent"
     getent.write_text(f"#!/bin/sh\n[ \"$*\" = shadow ] && cat <<'END'\n{shadow}END\n", encoding="ascii")
     getent.chmod(stat.S_IRWXU)
-    site.psql(blocks("A table to gather in", "sql")[0])
+    site.psql(blocks("The staging table", "sql")[0])
     site.shell(blocks("From saslauthd", "sh")[0])
     assert not site.load()
 
@@ -250,7 +244,7 @@ def test_saslauthd(site):
 
 
 @pytest.fixture(name="dovecot")
-def fixture_dovecot(site, users, workdir):
+def fixture_dovecot(site, users, workdir, missing):
     """Dovecot's auth service at private/auth of the Postfix, with its stock query."""
     del users
     if not DOVECOT_PROGRAM.exists():

@@ -1,24 +1,12 @@
 """The database goes away and comes back: 454 meanwhile, nothing to restart after, and rows before answers."""
 
-import contextlib
-
 import pytest
-from answers import ACCEPTED, LATER, REJECTED
-from harness.clients import Smtp, encode, plain
+from harness import faults
+from harness.answers import ACCEPTED, LATER, REJECTED
+from harness.clients import MECHANISMS, Smtp, encode, plain
 from harness.cluster import Session
 from harness.postfix import LogMark
 from harness.processes import wait_for
-
-
-@contextlib.contextmanager
-def outage(cluster, db):
-    """The server is down inside the block and up after it."""
-    db.close()
-    cluster.stop("fast")
-    try:
-        yield
-    finally:
-        cluster.start()
 
 
 @pytest.fixture(scope="module", name="single")
@@ -27,28 +15,22 @@ def fixture_single(postfix):
     return postfix.add_service("single", processes=1)
 
 
-def message(mechanism, name, password):
-    """The responses of either mechanism."""
-    return [plain(name, password)] if mechanism == "PLAIN" else [name, password]
-
-
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("warm", [True, False], ids=["connection kept before", "never connected"])
-def test_stopped(postfix, cluster, db, user, mechanism, warm):
+def test_stopped(postfix, cluster, user, mechanism, warm):
     """454 and a line of the log while it is down; after it is back the first AUTH of the same process succeeds."""
     syslog_name = f"postfix/{mechanism}-{warm}"
     service = postfix.add_service(f"{mechanism}-{warm}", processes=1, syslog_name=syslog_name)
-    name, password = user.octets
     if warm:
         with Smtp(service) as smtp:
-            assert smtp.authenticate(mechanism, *message(mechanism, name, password)) == ACCEPTED
+            assert smtp.log_in(mechanism, user.name, user.password) == ACCEPTED
     log = LogMark(postfix)
     with Smtp(service) as smtp:
-        with outage(cluster, db):
-            assert smtp.authenticate(mechanism, *message(mechanism, name, password)) == LATER
-            assert smtp.authenticate(mechanism, *message(mechanism, name, b"wrong")) == LATER
-            assert smtp.authenticate(mechanism, *message(mechanism, b"nobody", password)) == LATER
-        assert smtp.authenticate(mechanism, *message(mechanism, name, password)) == ACCEPTED
+        with faults.stopped(cluster):
+            assert smtp.log_in(mechanism, user.name, user.password) == LATER
+            assert smtp.log_in(mechanism, user.name, "wrong") == LATER
+            assert smtp.log_in(mechanism, "nobody", user.password) == LATER
+        assert smtp.log_in(mechanism, user.name, user.password) == ACCEPTED
     log.wait_for(f"{syslog_name}/smtpd.*disconnect from")
     lines = log.lines(rf"{syslog_name}/smtpd\[\d+\]: .*pgsasl: rejected reason=backend_unavailable")
     assert len(lines) == 3
@@ -56,23 +38,23 @@ def test_stopped(postfix, cluster, db, user, mechanism, warm):
     assert len({line.split("smtpd[")[1].split("]")[0] for line in log.lines(f"{syslog_name}/smtpd")}) == 1
 
 
-def test_malformed_needs_no_database(cluster, db, single):
+def test_malformed_needs_no_database(cluster, single):
     """What is wrong whatever the database says stays a 535."""
-    with Smtp(single) as smtp, outage(cluster, db):
+    with Smtp(single) as smtp, faults.stopped(cluster):
         assert smtp.authenticate("PLAIN", b"no NUL at all").code == 535
 
 
-def test_restarted_between(cluster, db, desk, user, single):
+def test_restarted_between(cluster, desk, user, single):
     """A kept connection that died is replaced inside the attempt: no client notices."""
     name, password = user.octets
     for _ in range(2):
         with Smtp(single) as smtp:
             outcome = desk.attempt(smtp.authenticate, "PLAIN", plain(name, b"wrong"))
             assert (outcome.reply, outcome.row.reason) == (REJECTED, "wrong_password")
-            with outage(cluster, db):
+            with faults.stopped(cluster):
                 pass
             assert smtp.authenticate("PLAIN", plain(name, password)) == ACCEPTED
-        with outage(cluster, db):
+        with faults.stopped(cluster):
             pass
 
 
@@ -83,7 +65,7 @@ def test_never_there(connect, user, desk):
     assert outcome.line()["reason"] == "backend_unavailable"
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_row_before_answer(cluster, db, connect, user, mechanism):
     """While the row cannot be committed the client hears nothing; then both are there."""
     smtp = connect()

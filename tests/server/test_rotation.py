@@ -1,10 +1,10 @@
 """A rotation with two clients, one of them late: who still logs in, who is told of it, and what it says afterwards."""
 
 import pytest
-from answers import ACCEPTED, LATER, REJECTED
-from conftest import cheap_hash
-from harness.clients import plain
+from harness.answers import ACCEPTED, LATER, REJECTED
+from harness.clients import MECHANISMS, plain
 from harness.cluster import Session, literal
+from harness.hashes import cheap_hash
 from harness.processes import wait_for
 
 OLD, NEW, EVEN_NEWER = b"old horse battery", b"new horse battery", b"even newer battery"
@@ -30,10 +30,8 @@ def fixture_app(make_user):
 
 def login(connect, user, password, source=PUNCTUAL, mechanism="PLAIN"):
     """One AUTH on a connection of its own."""
-    name = user.name.encode()
-    message = [plain(name, password)] if mechanism == "PLAIN" else [name, password]
     with connect(source=source) as smtp:
-        return smtp.authenticate(mechanism, *message)
+        return smtp.log_in(mechanism, user.name, password)
 
 
 def columns(db, table, condition, *names):
@@ -42,7 +40,7 @@ def columns(db, table, condition, *names):
     return tuple(row[name] for name in names)
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_grace(connect, desk, db, app, rotate, mechanism):
     """Both log in while the grace runs; the late one has a name and an address; its end makes the old one stale."""
     rotate(app, NEW, grace="1 hour")

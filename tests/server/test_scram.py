@@ -6,9 +6,9 @@ import hmac
 import smtplib
 
 import pytest
-from answers import ACCEPTED, REJECTED
-from conftest import PASSWORD, cheap_hash
+from harness.answers import ACCEPTED, REJECTED
 from harness.clients import plain
+from harness.hashes import PASSWORD, cheap_hash
 
 
 def verifier(password, iterations=4096, salt=b"salt of 16 bytes"):

@@ -4,7 +4,7 @@ A port in front of the database counts (harness/counter.py); tests/bench/trips s
 """
 
 import pytest
-from answers import ACCEPTED, MALFORMED, REJECTED
+from harness.answers import ACCEPTED, MALFORMED, REJECTED
 from harness.clients import Smtp, plain
 from harness.counter import Counting, Trips
 from harness.postfix import sasl_conf

@@ -20,10 +20,10 @@
 #include "auth/store.h"
 
 /* bcrypt at cost 4 of "correct horse", made by htpasswd -nbB -C 4. */
-static char right_hash[64];
+#define RIGHT_HASH "$2y$04$VHw3P7/ijGPbAUxdVQk2GeRy6Be7aRcqNdHiUu8Xfd40SBVnirwJO"
 
 /* The same of "old horse". */
-static char old_hash[64];
+#define OLD_HASH "$2y$04$22.Yup6XYSVGlu367hrcV.jHlHpIrFjEmUEIoMLLEk.zhJV.iLwXe"
 
 static enum store_result lookup_result;
 static struct user lookup_user;
@@ -33,6 +33,17 @@ static int records;
 static int drains;
 static int logins;
 static char login_retired_id[16];
+static unsigned parses; /* of hashes that the row holds */
+
+/* The linker puts this one before hash.c's. */
+bool __real_hash_parse(const char *stored, struct hash *hash_r);
+bool __wrap_hash_parse(const char *stored, struct hash *hash_r);
+
+bool __wrap_hash_parse(const char *stored, struct hash *hash_r)
+{
+    parses += stored != NULL;
+    return __real_hash_parse(stored, hash_r);
+}
 
 enum store_result store_find_user(struct pg *pg, const struct pg_query *query, const char *username,
     const struct address *client, struct deadline deadline, struct user *user_r, const char **why_r)
@@ -43,6 +54,7 @@ enum store_result store_find_user(struct pg *pg, const struct pg_query *query, c
     (void)client;
     (void)deadline;
     *user_r = lookup_user;
+    hash_parse(lookup_user.hash.text, &user_r->hash);
     *why_r = lookup_why;
     return lookup_result;
 }
@@ -106,13 +118,14 @@ struct row {
     const char *noted_retired_id;
 };
 
-#define USER(hash, on, allowed)                                             \
-    .found = true, .user_id = id, .password_hash = (hash), .enabled = (on), \
-    .client_allowed = (allowed)
-#define RETIRED(in_grace) \
-    .retired_count = 1,   \
-    .retired = {{old_hash, (char[]){"2026-01-31 12:00:00+00"}, (char[]){"12"}, in_grace}}
-#define LIVE USER(right_hash, true, true)
+#define USER(stored, on, allowed) \
+    .found = true, .user_id = id, .hash.text = stored, .enabled = (on), .client_allowed = (allowed)
+#define RETIRED(in_grace)                                                     \
+    .retired_count = 1, .retired = {{.stored = (char[]){OLD_HASH},            \
+                            .retired_at = (char[]){"2026-01-31 12:00:00+00"}, \
+                            .id = (char[]){"12"},                             \
+                            .accepted = in_grace}}
+#define LIVE USER(RIGHT_HASH, true, true)
 #define RIGHT .name = "app1", .password = "correct horse", .result = STORE_OK
 #define WRONG .name = "app1", .password = "battery staple", .result = STORE_OK
 
@@ -130,7 +143,7 @@ static const struct row rows[] = {
         .detail = "the password was rotated at 2026-01-31 12:00:00+00"},
     {"retired password inside its grace, disabled", .name = "app1", .password = "old horse",
         .result = STORE_OK,
-        .user = {USER(right_hash, false, true), RETIRED(true), .login_due = true},
+        .user = {USER(RIGHT_HASH, false, true), RETIRED(true), .login_due = true},
         .reason = REASON_DISABLED_USER},
     {"retired password inside its grace, suspended", .name = "app1", .password = "old horse",
         .result = STORE_OK, .user = {LIVE, RETIRED(true), .standing = STANDING_SUSPENDED},
@@ -163,12 +176,11 @@ static const struct row rows[] = {
         .failed = ALL_CHECKS(REASON_ACCOUNT_SUSPENDED, REASON_WRONG_PASSWORD)},
     {"standing is no known word", RIGHT, .user = {LIVE, .standing = STANDING_UNKNOWN},
         .reason = REASON_BACKEND_UNAVAILABLE},
-    {"disabled", RIGHT, .user = {USER(right_hash, false, true)}, .reason = REASON_DISABLED_USER},
-    {"empty hash", RIGHT, .user = {USER((char[]){""}, true, true)}, .reason = REASON_UNUSABLE_HASH},
-    {"no hash", RIGHT, .user = {USER(NULL, true, true)}, .reason = REASON_UNUSABLE_HASH},
-    {"address not on the list", RIGHT, .user = {USER(right_hash, true, false)},
+    {"disabled", RIGHT, .user = {USER(RIGHT_HASH, false, true)}, .reason = REASON_DISABLED_USER},
+    {"empty hash", RIGHT, .user = {USER("", true, true)}, .reason = REASON_UNUSABLE_HASH},
+    {"address not on the list", RIGHT, .user = {USER(RIGHT_HASH, true, false)},
         .reason = REASON_IP_NOT_AUTHORIZED},
-    {"address not on the list, password wrong", WRONG, .user = {USER(right_hash, true, false)},
+    {"address not on the list, password wrong", WRONG, .user = {USER(RIGHT_HASH, true, false)},
         .reason = REASON_WRONG_PASSWORD,
         .failed = ALL_CHECKS(REASON_WRONG_PASSWORD, REASON_IP_NOT_AUTHORIZED)},
     {"throttled: the right password is not looked at", RIGHT, .user = {LIVE, .throttled = true},
@@ -217,9 +229,15 @@ static void check_row(const struct row *row)
     logins = 0;
     login_retired_id[0] = '\0';
     backend.options.diagnose = true;
+    parses = 0;
     reason = auth_attempt(&backend, &attempt);
     if (reason != row->reason)
         fail_msg("%s: %s, wanted %s", row->what, reason_name(reason), reason_name(row->reason));
+    /* The current hash once; a retired one at most once, and never for the current password. */
+    if (parses > 1 + (row->noted_retired_id != NULL || reason != REASON_ACCEPTED
+                             ? row->user.retired_count
+                             : 0))
+        fail_msg("%s: %u parses", row->what, parses);
     assert_int_equal(records, reason == REASON_ACCEPTED ? 0 : 1);
     if (logins != (row->noted ? 1 : 0))
         fail_msg("%s: noted %d times", row->what, logins);
@@ -238,8 +256,6 @@ static void check_row(const struct row *row)
 static void test_verdicts(void **state)
 {
     (void)state;
-    strcpy(right_hash, "$2y$04$VHw3P7/ijGPbAUxdVQk2GeRy6Be7aRcqNdHiUu8Xfd40SBVnirwJO");
-    strcpy(old_hash, "$2y$04$22.Yup6XYSVGlu367hrcV.jHlHpIrFjEmUEIoMLLEk.zhJV.iLwXe");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         check_row(&rows[i]);
 }
@@ -255,19 +271,19 @@ static void test_a_zeroed_verdict_is_no_access(void **state)
 
 static void test_verifier_is_only_for_who_may_log_in(void **state)
 {
-    static char scram[] =
+    static const char scram[] =
         "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:"
         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     static struct backend backend;
     const struct {
-        char *hash;
+        const char *hash;
         bool enabled;
         enum reason reason;
     } cases[] = {
         {scram, true, REASON_ACCEPTED},
         {scram, false, REASON_DISABLED_USER},
-        {right_hash, true, REASON_WRONG_PASSWORD},
-        {NULL, true, REASON_UNUSABLE_HASH},
+        {RIGHT_HASH, true, REASON_WRONG_PASSWORD},
+        {"", true, REASON_UNUSABLE_HASH},
     };
 
     (void)state;
@@ -285,7 +301,7 @@ static void test_verifier_is_only_for_who_may_log_in(void **state)
         put(credentials.authcid, &credentials.authcid_len, "app1");
         lookup_result = STORE_OK;
         lookup_user = (struct user){LIVE};
-        lookup_user.password_hash = cases[i].hash;
+        strcpy(lookup_user.hash.text, cases[i].hash);
         lookup_user.enabled = cases[i].enabled;
         lookup_user.login_due = true;
         logins = 0;

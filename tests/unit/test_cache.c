@@ -4,11 +4,7 @@
  *
  * cache_file.c is compiled in with a clock, a user id and a boot id that the tests set.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "test.h"
 
 #include <dirent.h>
 #include <malloc.h>
@@ -24,9 +20,6 @@
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-
-#define TABLE(table) (sizeof(table) / sizeof(*(table)))
-#define BYTES(literal) literal, sizeof(literal) - 1
 
 static uint64_t test_now_ns;
 static uid_t test_euid;
@@ -101,7 +94,13 @@ static void store(struct cache *cache, const struct question *q)
     cache_store(cache, q->user_id, q->hash, q->password, q->password_len);
 }
 
-static void only_the_same_question_hits(void **state)
+/* Each test begins with a new clock and an empty directory. */
+static int start_anew(void **state);
+static int empty_directory(void **state);
+
+#define CACHE_TEST(name) TEST_WITH(name, start_anew, empty_directory)
+
+CACHE_TEST(only_the_same_question_hits)
 {
     static const struct {
         const char *proves;
@@ -132,8 +131,7 @@ static void only_the_same_question_hits(void **state)
         {"empty password, the same", {"7", "$2b$x", NULL, 0}, {"7", "$2b$x", "", 0}, true},
     };
 
-    (void)state;
-    for (size_t i = 0; i < TABLE(cases); i++) {
+    for (size_t i = 0; i < ROWS(cases); i++) {
         struct cache *cache = open_cache();
 
         if (verified(cache, &cases[i].asked))
@@ -149,12 +147,11 @@ static void only_the_same_question_hits(void **state)
 static const struct question right = {"7", "$2b$x", BYTES("secret")};
 static const struct question wrong = {"7", "$2b$x", BYTES("guess")};
 
-static void a_look_up_writes_nothing(void **state)
+CACHE_TEST(a_look_up_writes_nothing)
 {
     struct cache *cache = open_cache();
     struct set *before = malloc(TABLE_BYTES);
 
-    (void)state;
     assert_non_null(before);
     store(cache, &right);
     memcpy(before, cache->sets, TABLE_BYTES);
@@ -165,12 +162,11 @@ static void a_look_up_writes_nothing(void **state)
     cache_close(cache);
 }
 
-static void it_is_shared_and_outlives_the_process(void **state)
+CACHE_TEST(it_is_shared_and_outlives_the_process)
 {
     struct cache *first = open_cache();
     struct cache *second_one = open_cache();
 
-    (void)state;
     store(first, &right);
     assert_true(verified(second_one, &right));
     cache_close(first);
@@ -180,9 +176,8 @@ static void it_is_shared_and_outlives_the_process(void **state)
     cache_close(first);
 }
 
-static void without_a_cache(void **state)
+CACHE_TEST(without_a_cache_nothing_hits)
 {
-    (void)state;
     assert_false(verified(NULL, &right));
     store(NULL, &right);
     cache_close(NULL);
@@ -190,7 +185,7 @@ static void without_a_cache(void **state)
 
 /* Time */
 
-static void an_entry_ends(void **state)
+CACHE_TEST(an_entry_ends)
 {
     static const struct {
         const char *proves;
@@ -205,8 +200,7 @@ static void an_entry_ends(void **state)
         {"much earlier", -500 * INT64_C(1000000000), false},
     };
 
-    (void)state;
-    for (size_t i = 0; i < TABLE(cases); i++) {
+    for (size_t i = 0; i < ROWS(cases); i++) {
         struct cache *cache = open_cache();
 
         test_now_ns = 1000 * second;
@@ -219,11 +213,10 @@ static void an_entry_ends(void **state)
     }
 }
 
-static void a_hit_prolongs_nothing_and_a_verification_does(void **state)
+CACHE_TEST(a_hit_prolongs_nothing_and_a_verification_does)
 {
     struct cache *cache = open_cache();
 
-    (void)state;
     store(cache, &right);
     test_now_ns += (TTL_S - 1) * second;
     assert_true(verified(cache, &right));
@@ -236,12 +229,11 @@ static void a_hit_prolongs_nothing_and_a_verification_does(void **state)
 }
 
 /* A file that survived on disk: CLOCK_BOOTTIME began anew, so times alone would deceive. */
-static void another_boot_knows_nothing(void **state)
+CACHE_TEST(another_boot_knows_nothing)
 {
     struct cache *cache = open_cache();
     int fd = creat(other, 0600);
 
-    (void)state;
     store(cache, &right);
     cache_close(cache);
     assert_int_equal(write(fd, BYTES("00000000-0000-4000-8000-000000000000\n")), 37);
@@ -275,11 +267,10 @@ static void save_number(const struct cache *cache, uint64_t number)
     save(place_for(cache, &digest, test_now_ns), &digest, test_now_ns);
 }
 
-static void a_full_set_gives_up_its_oldest(void **state)
+CACHE_TEST(a_full_set_gives_up_its_oldest)
 {
     struct cache *cache = open_cache();
 
-    (void)state;
     for (uint64_t number = 1; number <= CACHE_WAYS; number++) {
         test_now_ns += second;
         save_number(cache, number);
@@ -298,7 +289,7 @@ static void a_full_set_gives_up_its_oldest(void **state)
     cache_close(cache);
 }
 
-static void one_without_worth_goes_first(void **state)
+CACHE_TEST(one_without_worth_goes_first)
 {
     static const struct {
         const char *proves;
@@ -306,8 +297,7 @@ static void one_without_worth_goes_first(void **state)
     } cases[] = {{"empty", 0}, {"expired", 100},
         {"of a time to come, as an earlier boot leaves them", 9000}};
 
-    (void)state;
-    for (size_t i = 0; i < TABLE(cases); i++) {
+    for (size_t i = 0; i < ROWS(cases); i++) {
         struct cache *cache = open_cache();
 
         for (uint64_t number = 1; number <= CACHE_WAYS; number++) {
@@ -330,7 +320,7 @@ static void one_without_worth_goes_first(void **state)
 }
 
 /* Every mixture of the words of two entries, whole ones apart, is a miss for both. */
-static void a_torn_entry_misses(void **state)
+CACHE_TEST(a_torn_entry_misses)
 {
     static const struct {
         const char *proves;
@@ -345,9 +335,8 @@ static void a_torn_entry_misses(void **state)
     struct cache *cache = open_cache();
     struct entry *entry = &cache->sets[0].ways[3];
 
-    (void)state;
     test_now_ns = 1000 * second;
-    for (size_t i = 0; i < TABLE(cases); i++) {
+    for (size_t i = 0; i < ROWS(cases); i++) {
         struct copy whole[2];
 
         for (int k = 0; k < 2; k++) {
@@ -517,9 +506,7 @@ static bool same_look(const struct look *a, const struct look *b)
            memcmp(a->content, b->content, sizeof(a->content)) == 0;
 }
 
-static int empty_directory(void **state);
-
-static void refused_files_stay_as_they_are(void **state)
+CACHE_TEST(refused_files_stay_as_they_are)
 {
     static const struct {
         const char *proves;
@@ -546,7 +533,7 @@ static void refused_files_stay_as_they_are(void **state)
     };
     char error[256];
 
-    for (size_t i = 0; i < TABLE(cases); i++) {
+    for (size_t i = 0; i < ROWS(cases); i++) {
         struct look before, after;
 
         cache_close(open_cache());
@@ -563,12 +550,11 @@ static void refused_files_stay_as_they_are(void **state)
     }
 }
 
-static void where_none_can_be_made(void **state)
+CACHE_TEST(where_no_file_can_be_made_nothing_hits)
 {
     char long_path[PATH_MAX + 1];
     char error[256];
 
-    (void)state;
     assert_null(cache_open("/nowhere/cache", TTL_S, error, sizeof(error)));
     assert_string_equal(error, "/nowhere/cache: No such file or directory");
     memset(long_path, 'x', PATH_MAX);
@@ -586,7 +572,7 @@ static void remove_file(void)
 }
 
 /* Whatever becomes of the file while it is mapped, the host lives on, without hits. */
-static void a_file_that_changes_is_let_go(void **state)
+CACHE_TEST(a_file_that_changes_is_let_go)
 {
     static const struct {
         const char *proves;
@@ -599,7 +585,7 @@ static void a_file_that_changes_is_let_go(void **state)
         {"others may read", make_readable},
     };
 
-    for (size_t i = 0; i < TABLE(cases); i++) {
+    for (size_t i = 0; i < ROWS(cases); i++) {
         struct cache *cache = open_cache();
 
         store(cache, &right);
@@ -661,11 +647,10 @@ static bool open_and_store(unsigned number)
     return verified(cache, &question);
 }
 
-static void many_create_one_file(void **state)
+CACHE_TEST(many_create_one_file)
 {
     struct cache *cache;
 
-    (void)state;
     in_processes(open_and_store);
     assert_int_equal(names_in_directory(), 1);
     cache = open_cache();
@@ -723,9 +708,8 @@ static bool hammer_one_set(unsigned number)
     return true;
 }
 
-static void many_processes_see_no_wrong_hit(void **state)
+CACHE_TEST(many_processes_see_no_wrong_hit)
 {
-    (void)state;
     shared = open_cache();
     in_processes(hammer_questions);
     in_processes(hammer_one_set);
@@ -737,16 +721,15 @@ static void *hammer_in_thread(void *number)
     return hammer_questions((unsigned)(uintptr_t)number) ? number : NULL;
 }
 
-static void threads_share_one_cache(void **state)
+CACHE_TEST(threads_share_one_cache)
 {
     pthread_t threads[4];
     void *result;
 
-    (void)state;
     shared = open_cache();
-    for (uintptr_t i = 0; i < TABLE(threads); i++)
+    for (uintptr_t i = 0; i < ROWS(threads); i++)
         assert_int_equal(pthread_create(&threads[i], NULL, hammer_in_thread, (void *)(i + 1)), 0);
-    for (size_t i = 0; i < TABLE(threads); i++) {
+    for (size_t i = 0; i < ROWS(threads); i++) {
         assert_int_equal(pthread_join(threads[i], &result), 0);
         assert_non_null(result);
     }
@@ -767,7 +750,7 @@ static struct {
 static bool holds_secret(const volatile uint8_t *at, size_t length)
 {
     for (size_t i = 0; i + sizeof(needles[0]) <= length; i++) {
-        for (size_t k = 0; k < TABLE(needles); k++) {
+        for (size_t k = 0; k < ROWS(needles); k++) {
             size_t same = 0;
 
             while (same < sizeof(needles[k]) && at[i + same] == needles[k][same])
@@ -865,12 +848,11 @@ static bool found_on_stack(enum step step)
     return found;
 }
 
-static void neither_key_nor_password_stays(void **state)
+CACHE_TEST(neither_key_nor_password_stays)
 {
     struct cache *cache = open_cache();
     union cache_key digest;
 
-    (void)state;
     memcpy(needles[0], SECRET, sizeof(needles[0]));
     assert_int_equal(pread(cache->fd, needles[1], KEY_BYTES, offsetof(struct header, key)), 32);
     assert_true(make_key(cache, "7", "$2b$x", BYTES(SECRET), &digest));
@@ -891,11 +873,10 @@ static void neither_key_nor_password_stays(void **state)
 }
 
 /* The host's TLS reads the same queue. */
-static void the_hosts_openssl_errors_stay(void **state)
+CACHE_TEST(the_hosts_openssl_errors_stay)
 {
     struct cache *cache;
 
-    (void)state;
     ERR_clear_error();
     ERR_raise(ERR_LIB_USER, 7);
     cache = open_cache();
@@ -939,33 +920,10 @@ static int tear_down(void **state)
     return rmdir(directory);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, start_anew, empty_directory)
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(only_the_same_question_hits),
-        TEST(a_look_up_writes_nothing),
-        TEST(it_is_shared_and_outlives_the_process),
-        TEST(without_a_cache),
-        TEST(an_entry_ends),
-        TEST(a_hit_prolongs_nothing_and_a_verification_does),
-        TEST(another_boot_knows_nothing),
-        TEST(a_full_set_gives_up_its_oldest),
-        TEST(one_without_worth_goes_first),
-        TEST(a_torn_entry_misses),
-        TEST(refused_files_stay_as_they_are),
-        TEST(where_none_can_be_made),
-        TEST(a_file_that_changes_is_let_go),
-        TEST(many_create_one_file),
-        TEST(many_processes_see_no_wrong_hit),
-        TEST(threads_share_one_cache),
-        TEST(neither_key_nor_password_stays),
-        TEST(the_hosts_openssl_errors_stay),
-    };
-
     /* Before OpenSSL allocates anything. */
     if (CRYPTO_set_mem_functions(plain_malloc, plain_realloc, search_and_free) != 1)
         return 1;
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return run_all_tests(set_up, tear_down);
 }

@@ -1,11 +1,7 @@
 /*
  * test_log.c: one event is one line, whatever is in it; and the arithmetic of deadlines.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "test.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -13,8 +9,6 @@
 
 #include "base/deadline.h"
 #include "base/log.h"
-
-#define ROWS(table) (sizeof(table) / sizeof(*(table)))
 
 struct seen {
     unsigned lines;
@@ -32,7 +26,7 @@ static void collect(void *context, enum log_level level, const char *line)
     strcpy(seen->last, line);
 }
 
-static void a_line_is_prefixed_and_masked(void **state)
+TEST(a_line_is_prefixed_and_masked)
 {
     static const struct {
         const char *proves, *text, *want;
@@ -45,7 +39,6 @@ static void a_line_is_prefixed_and_masked(void **state)
         {"a percent sign is text", "100%s", "pgsasl: 100%s"},
     };
 
-    (void)state;
     for (size_t i = 0; i < ROWS(cases); i++) {
         struct seen seen = {0};
         const struct log_sink sink = {collect, &seen};
@@ -56,7 +49,7 @@ static void a_line_is_prefixed_and_masked(void **state)
     }
 }
 
-static void a_long_line_is_cut_with_dots(void **state)
+TEST(a_long_line_is_cut_with_dots)
 {
     static const char prefix[] = "pgsasl: ";
     static const struct {
@@ -68,7 +61,6 @@ static void a_long_line_is_cut_with_dots(void **state)
     };
     static char text[3 * LOG_LINE_MAX + 1];
 
-    (void)state;
     for (size_t i = 0; i < ROWS(cases); i++) {
         struct seen seen = {0};
         const struct log_sink sink = {collect, &seen};
@@ -81,16 +73,15 @@ static void a_long_line_is_cut_with_dots(void **state)
     }
 }
 
-static void no_sink_drops_the_line(void **state)
+TEST(no_sink_drops_the_line)
 {
     const struct log_sink none = {NULL, NULL};
 
-    (void)state;
     log_line(&none, LOG_PROBLEM, "%s", "dropped");
     log_line(NULL, LOG_PROBLEM, "%s", "dropped");
 }
 
-static void a_deadline_saturates(void **state)
+TEST(a_deadline_saturates)
 {
     static const struct {
         const char *proves;
@@ -105,7 +96,6 @@ static void a_deadline_saturates(void **state)
         {"for ever", INT64_MAX, INT_MAX, INT_MAX},
     };
 
-    (void)state;
     for (size_t i = 0; i < ROWS(cases); i++) {
         int left = deadline_left_ms(deadline_in(cases[i].timeout_ms));
 
@@ -115,27 +105,15 @@ static void a_deadline_saturates(void **state)
     assert_int_equal(deadline_left_ms((struct deadline){INT64_MIN}), 0);
 }
 
-static void within_takes_the_earlier(void **state)
+TEST(within_takes_the_earlier)
 {
     struct deadline near = deadline_in(0);
     struct deadline far = deadline_in(3600000);
 
-    (void)state;
     assert_true(deadline_within(near, 3600000).at_ms == near.at_ms);
     assert_true(deadline_within(far, INT64_MAX).at_ms == far.at_ms);
     assert_true(deadline_within(far, 60000).at_ms < far.at_ms);
     assert_true(deadline_left_ms(deadline_within(far, 60000)) <= 60000);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_line_is_prefixed_and_masked),
-        cmocka_unit_test(a_long_line_is_cut_with_dots),
-        cmocka_unit_test(no_sink_drops_the_line),
-        cmocka_unit_test(a_deadline_saturates),
-        cmocka_unit_test(within_takes_the_earlier),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -5,11 +5,7 @@
  * The host is an array of names and values; what would be logged is collected. Files are made in a
  * directory of the test's own.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "test.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -20,7 +16,6 @@
 
 #include "base/options.h"
 
-#define ROWS(table) (sizeof(table) / sizeof(*(table)))
 #define SECRET "password=s3cret-in-c0nninfo"
 
 struct setting {
@@ -87,7 +82,7 @@ static void write_file(const char *bytes, size_t len, mode_t mode)
     assert_int_equal(chmod(path, mode), 0);
 }
 
-static void the_table_names_the_contract(void **state)
+TEST(the_table_names_the_contract)
 {
     static const struct option_info want[] = {
         {"pgsasl_conninfo", ""},
@@ -107,7 +102,6 @@ static void the_table_names_the_contract(void **state)
         {"pgsasl_require_tls", "no"},
     };
 
-    (void)state;
     for (size_t i = 0; i < ROWS(want); i++) {
         assert_non_null(options_describe(i));
         assert_string_equal(options_describe(i)->name, want[i].name);
@@ -117,7 +111,7 @@ static void the_table_names_the_contract(void **state)
     assert_null(options_describe(SIZE_MAX));
 }
 
-static void silent_where_not_configured(void **state)
+TEST(without_conninfo_nothing_is_logged)
 {
     struct setting cases[][3] = {
         {{NULL, NULL}},
@@ -126,7 +120,6 @@ static void silent_where_not_configured(void **state)
         {{"pgsasl_audit_conninfo", SECRET}, {NULL, NULL}},
     };
 
-    (void)state;
     for (size_t i = 0; i < ROWS(cases); i++) {
         struct options got;
 
@@ -152,11 +145,10 @@ static void assert_defaults(const struct options *got)
     assert_false(got->require_tls);
 }
 
-static void defaults_stand(void **state)
+TEST(defaults_stand)
 {
     struct options got;
 
-    (void)state;
     assert_int_equal(read_one("pgsasl_timeout_ms", " ", &got), OPTIONS_OK);
     assert_int_equal(logged.lines, 0);
     assert_string_equal(got.conninfo, SECRET);
@@ -164,7 +156,7 @@ static void defaults_stand(void **state)
     options_free(&got);
 }
 
-static void strings_and_paths_are_taken_trimmed(void **state)
+TEST(strings_and_paths_are_taken_trimmed)
 {
     struct setting settings[] = {
         {"pgsasl_conninfo", "\t host=db dbname='a b' \r"},
@@ -177,7 +169,6 @@ static void strings_and_paths_are_taken_trimmed(void **state)
     };
     struct options got;
 
-    (void)state;
     assert_int_equal(read_settings(settings, &got), OPTIONS_OK);
     assert_int_equal(logged.lines, 0);
     assert_string_equal(got.conninfo, "host=db dbname='a b'");
@@ -191,7 +182,7 @@ static void strings_and_paths_are_taken_trimmed(void **state)
     options_free(&got);
 }
 
-static void numbers_within_bounds(void **state)
+TEST(numbers_are_within_bounds)
 {
     static const struct {
         const char *name, *value;
@@ -208,7 +199,6 @@ static void numbers_within_bounds(void **state)
             86400},
     };
 
-    (void)state;
     for (size_t i = 0; i < ROWS(cases); i++) {
         struct options got;
         long number;
@@ -221,7 +211,7 @@ static void numbers_within_bounds(void **state)
     }
 }
 
-static void words_for_yes_and_no(void **state)
+TEST(yes_and_no_have_several_words)
 {
     static const struct {
         const char *word;
@@ -243,7 +233,6 @@ static void words_for_yes_and_no(void **state)
     static const char *const names[] = {
         "pgsasl_prepared_statements", "pgsasl_diagnose", "pgsasl_require_tls"};
 
-    (void)state;
     for (size_t i = 0; i < ROWS(cases) * ROWS(names); i++) {
         const char *name = names[i % ROWS(names)];
         bool want = cases[i / ROWS(names)].want;
@@ -260,7 +249,7 @@ static void words_for_yes_and_no(void **state)
 
 /* Each is invalid, is one line with the option, the value and what is accepted, and leaves the
  * default. */
-static void a_bad_value_is_one_clear_line(void **state)
+TEST(a_bad_value_is_one_clear_line)
 {
     static const struct {
         const char *name, *value, *line;
@@ -295,7 +284,6 @@ static void a_bad_value_is_one_clear_line(void **state)
             "No such file or directory"},
     };
 
-    (void)state;
     for (size_t i = 0; i < ROWS(cases); i++) {
         struct options got;
         enum options_result result = read_one(cases[i].name, cases[i].value, &got);
@@ -310,7 +298,7 @@ static void a_bad_value_is_one_clear_line(void **state)
     }
 }
 
-static void each_fault_is_a_line(void **state)
+TEST(each_fault_is_a_line)
 {
     struct setting settings[] = {
         {"pgsasl_conninfo", SECRET},
@@ -323,7 +311,6 @@ static void each_fault_is_a_line(void **state)
     };
     struct options got;
 
-    (void)state;
     assert_int_equal(read_settings(settings, &got), OPTIONS_INVALID);
     assert_int_equal(logged.lines, 4);
     assert_non_null(strstr(logged.all, "pgsasl_conninfo and pgsasl_conninfo_file are both set"));
@@ -336,7 +323,7 @@ static void each_fault_is_a_line(void **state)
     options_free(&got);
 }
 
-static void a_conninfo_file(void **state)
+TEST(a_conninfo_file_is_read)
 {
     static char big[64 * 1024 + 1];
     static const struct {
@@ -362,7 +349,6 @@ static void a_conninfo_file(void **state)
         {"holds a NUL", SECRET "\0x", sizeof(SECRET) + 1, 0600, NULL, "holds a NUL"},
     };
 
-    (void)state;
     memset(big, 'b', sizeof(big));
     for (size_t i = 0; i < ROWS(cases); i++) {
         struct setting settings[] = {{"pgsasl_conninfo_file", path}, {NULL, NULL}};
@@ -390,13 +376,12 @@ static void a_conninfo_file(void **state)
 
 /* A FIFO that nobody writes must not hold up the host's start; alarm(2) ends the test if it does.
  */
-static void only_a_regular_file_is_read(void **state)
+TEST(only_a_regular_file_is_read)
 {
     struct setting fifo[] = {{"pgsasl_conninfo_file", path}, {NULL, NULL}};
     struct setting folder[] = {{"pgsasl_conninfo_file", directory}, {NULL, NULL}};
     struct options got;
 
-    (void)state;
     (void)unlink(path);
     assert_int_equal(mkfifo(path, 0600), 0);
     alarm(10);
@@ -409,11 +394,10 @@ static void only_a_regular_file_is_read(void **state)
     options_free(&got);
 }
 
-static void the_audit_file_is_read(void **state)
+TEST(the_audit_file_is_read)
 {
     struct options got;
 
-    (void)state;
     write_file("host=audit\n", 11, 0600);
     assert_int_equal(read_one("pgsasl_audit_conninfo_file", path, &got), OPTIONS_OK);
     assert_string_equal(got.conninfo, SECRET);
@@ -437,21 +421,4 @@ static int remove_directory(void **state)
     return rmdir(directory);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_table_names_the_contract),
-        cmocka_unit_test(silent_where_not_configured),
-        cmocka_unit_test(defaults_stand),
-        cmocka_unit_test(strings_and_paths_are_taken_trimmed),
-        cmocka_unit_test(numbers_within_bounds),
-        cmocka_unit_test(words_for_yes_and_no),
-        cmocka_unit_test(a_bad_value_is_one_clear_line),
-        cmocka_unit_test(each_fault_is_a_line),
-        cmocka_unit_test(a_conninfo_file),
-        cmocka_unit_test(only_a_regular_file_is_read),
-        cmocka_unit_test(the_audit_file_is_read),
-    };
-
-    return cmocka_run_group_tests(tests, make_directory, remove_directory);
-}
+RUN_TESTS(make_directory, remove_directory)

@@ -1,13 +1,10 @@
 /*
  * test_pg_hosts.c: a name is looked up again and again, and in a forked child as in its parent.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "test.h"
+
 #include <sys/wait.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #include "pg/hosts.h"
 
@@ -26,17 +23,15 @@ static size_t targets_of(const char *name, int timeout_ms)
     return count;
 }
 
-static void test_again_and_again(void **state)
+TEST(a_name_is_looked_up_again_and_again)
 {
-    (void)state;
     for (int i = 0; i < AGAIN; i++)
         assert_true(targets_of("localhost", LOOKUP_MS) > 0);
 }
 
 /* What is given up at once ends by itself, and frees what it holds. */
-static void test_given_up(void **state)
+TEST(an_abandoned_look_up_frees_what_it_holds)
 {
-    (void)state;
     for (int i = 0; i < AGAIN; i++)
         targets_of("localhost", 0);
     assert_true(targets_of("localhost", LOOKUP_MS) > 0);
@@ -52,12 +47,11 @@ static void no_fork_under_asan(void)
 }
 
 /* getaddrinfo_a(3) never ends in a child that is born soon after a look-up of its parent. */
-static void test_in_a_child(void **state)
+TEST(a_child_looks_up_as_its_parent)
 {
     pid_t child;
     int status = -1;
 
-    (void)state;
     no_fork_under_asan();
     assert_true(targets_of("localhost", LOOKUP_MS) > 0);
     child = fork();
@@ -68,13 +62,12 @@ static void test_in_a_child(void **state)
 }
 
 /* The parent's thread is not in the child: what it was asked there must be asked anew. */
-static void test_in_a_child_while_pending(void **state)
+TEST(a_child_looks_up_while_its_parent_waits)
 {
     struct pg_hosts hosts;
     pid_t child;
     int status = -1;
 
-    (void)state;
     no_fork_under_asan();
     assert_true(pg_hosts_split(&hosts, "localhost", NULL, NULL));
     pg_hosts_resolve(&hosts, deadline_in(0));
@@ -88,14 +81,4 @@ static void test_in_a_child_while_pending(void **state)
     assert_int_equal(status, 0);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_again_and_again),
-        cmocka_unit_test(test_given_up),
-        cmocka_unit_test(test_in_a_child),
-        cmocka_unit_test(test_in_a_child_while_pending),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,13 +1,10 @@
 /*
  * test_pgtext.c: arrays and timestamps as PostgreSQL writes them, and what it never writes.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "test.h"
+
 #include <stdio.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "pg/pgtext.h"
 
@@ -31,10 +28,9 @@ static const struct {
     {"[0:1]={a,b}", -1, {NULL}}, /* with bounds */
 };
 
-static void test_arrays(void **state)
+TEST(arrays_are_read)
 {
-    (void)state;
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+    for (size_t i = 0; i < ROWS(arrays); i++) {
         char text[64];
         char *elements[CAP];
         int count;
@@ -81,10 +77,9 @@ static const struct {
     {"2026- 1-24 03:00:00+00", false, 0},
 };
 
-static void test_times(void **state)
+TEST(times_are_read)
 {
-    (void)state;
-    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+    for (size_t i = 0; i < ROWS(times); i++) {
         int64_t us;
         bool good = pgtext_time(times[i].text, &us);
 
@@ -93,12 +88,4 @@ static void test_times(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arrays),
-        cmocka_unit_test(test_times),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

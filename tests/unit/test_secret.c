@@ -7,11 +7,7 @@
  * searches each block first. The control of each search leaves a secret behind and expects it
  * found, so that a search that sees nothing fails.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "test.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -34,8 +30,6 @@ static void search_and_free(void *block);
 #define free(block) search_and_free(block)
 #include "base/options.c" /* instead of the library's own */
 #undef free
-
-#define TABLE(table) (sizeof(table) / sizeof(*(table)))
 
 /* Searched for as it stands; kept out of the code's immediates by being read through a pointer. */
 #define SECRET "zQ7-unlikely-S3cret-f0r-a-search"
@@ -122,11 +116,10 @@ static void run_exchange(void *argument)
         credentials_wipe(&credentials);
 }
 
-#define BYTES(literal) literal, sizeof(literal) - 1
 #define PLAIN(message) BYTES(message), NULL, NULL, 0
 #define LOGIN(name, password) NULL, 0, name, BYTES(password)
 
-static void the_stack_holds_no_password(void **state)
+TEST(the_stack_holds_no_password)
 {
     static struct exchange cases[] = {
         {"control: PLAIN without wiping", PLAIN("\0user\0" SECRET), .left_behind = true},
@@ -149,8 +142,7 @@ static void the_stack_holds_no_password(void **state)
         {"LOGIN, password holds a NUL", LOGIN("user", SECRET "\0"), .fault = true},
     };
 
-    (void)state;
-    for (size_t i = 0; i < TABLE(cases); i++) {
+    for (size_t i = 0; i < ROWS(cases); i++) {
         on_own_stack(run_exchange, &cases[i]);
         if (holds_secret(stack, STACK_SIZE) != cases[i].left_behind ||
             cases[i].fault_seen != cases[i].fault)
@@ -159,11 +151,10 @@ static void the_stack_holds_no_password(void **state)
 }
 
 /* A secret that was already taken is wiped when a later answer is at fault. */
-static void a_later_fault_takes_the_password_back(void **state)
+TEST(a_later_fault_takes_the_password_back)
 {
     struct credentials credentials = {0};
 
-    (void)state;
     assert_null(wire_take_name(BYTES("user"), &credentials));
     assert_null(wire_take_password(BYTES(SECRET), &credentials));
     assert_true(holds_secret((unsigned char *)&credentials, sizeof(credentials)));
@@ -171,12 +162,11 @@ static void a_later_fault_takes_the_password_back(void **state)
     assert_false(holds_secret((unsigned char *)&credentials, sizeof(credentials)));
 }
 
-static void credentials_wipe_goes_by_capacity(void **state)
+TEST(credentials_wipe_goes_by_capacity)
 {
     static const struct credentials zero;
     struct credentials credentials;
 
-    (void)state;
     memset(&credentials, 'X', sizeof(credentials));
     credentials_wipe(&credentials);
     assert_memory_equal(&credentials, &zero, sizeof(zero));
@@ -253,11 +243,10 @@ static void write_file(const char *bytes, size_t len)
     assert_int_equal(chmod(path, 0600), 0);
 }
 
-static void the_heap_search_sees(void **state)
+TEST(the_heap_search_sees)
 {
     char *block = strdup(SECRET);
 
-    (void)state;
     assert_non_null(block);
     memset(&freed, 0, sizeof(freed));
     search_and_free(block);
@@ -266,7 +255,7 @@ static void the_heap_search_sees(void **state)
 }
 
 /* Neither the heap nor the stack nor a log line, whatever comes of the reading. */
-static void options_leave_no_conninfo(void **state)
+TEST(options_leave_no_conninfo)
 {
     static struct {
         const char *proves;
@@ -290,8 +279,7 @@ static void options_leave_no_conninfo(void **state)
             BYTES(""), OPTIONS_INVALID, 1, 3},
     };
 
-    (void)state;
-    for (size_t i = 0; i < TABLE(cases); i++) {
+    for (size_t i = 0; i < ROWS(cases); i++) {
         struct reading reading = {.lines = 0};
 
         memcpy(reading.settings, cases[i].settings, sizeof(reading.settings));
@@ -311,11 +299,10 @@ static void options_leave_no_conninfo(void **state)
 
 /* secret.h itself */
 
-static void wipe_covers_just_its_capacity(void **state)
+TEST(wipe_covers_just_its_capacity)
 {
     unsigned char bytes[34];
 
-    (void)state;
     memset(bytes, 'X', sizeof(bytes));
     secret_wipe(bytes + 1, 32);
     assert_int_equal(bytes[0], 'X');
@@ -325,11 +312,10 @@ static void wipe_covers_just_its_capacity(void **state)
     secret_wipe(NULL, 32);
 }
 
-static void wipe_string_stops_at_its_end(void **state)
+TEST(wipe_string_stops_at_its_end)
 {
     char bytes[] = SECRET "\0after";
 
-    (void)state;
     secret_wipe_string(bytes);
     for (size_t i = 0; i < sizeof(SECRET); i++)
         assert_int_equal(bytes[i], 0);
@@ -337,7 +323,7 @@ static void wipe_string_stops_at_its_end(void **state)
     secret_wipe_string(NULL);
 }
 
-static void equal_is_over_all_bytes(void **state)
+TEST(equal_is_over_all_bytes)
 {
     static const struct {
         const char *proves, *a, *b;
@@ -353,19 +339,17 @@ static void equal_is_over_all_bytes(void **state)
         {"one bit", "\x80", "\x00", 1, false},
     };
 
-    (void)state;
-    for (size_t i = 0; i < TABLE(cases); i++) {
+    for (size_t i = 0; i < ROWS(cases); i++) {
         if (secret_equal(cases[i].a, cases[i].b, cases[i].n) != cases[i].want)
             fail_msg("%s", cases[i].proves);
     }
 }
 
-static void random_bytes_differ(void **state)
+TEST(random_bytes_differ)
 {
     unsigned char first[34] = {0};
     unsigned char second[34] = {0};
 
-    (void)state;
     assert_true(secret_random(first + 1, 32));
     assert_true(secret_random(second + 1, 32));
     assert_memory_not_equal(first, second, sizeof(first));
@@ -386,12 +370,11 @@ ssize_t getrandom(void *out, size_t n, unsigned flags)
     return syscall(SYS_getrandom, out, n > 5 ? 5 : n, flags);
 }
 
-static void random_bytes_come_in_pieces(void **state)
+TEST(random_bytes_come_in_pieces)
 {
     unsigned char bytes[64] = {0};
     size_t zeros = 0;
 
-    (void)state;
     interruptions = 3;
     assert_true(secret_random(bytes, sizeof(bytes)));
     for (size_t i = 0; i < sizeof(bytes); i++)
@@ -399,12 +382,11 @@ static void random_bytes_come_in_pieces(void **state)
     assert_in_range(zeros, 0, 16);
 }
 
-static void no_random_bytes_are_no_bytes(void **state)
+TEST(no_random_bytes_are_no_bytes)
 {
     unsigned char bytes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
     const unsigned char nothing[8] = {0};
 
-    (void)state;
     out_of_order = true;
     assert_false(secret_random(bytes, sizeof(bytes)));
     out_of_order = false;
@@ -429,21 +411,4 @@ static int tear_down(void **state)
     return rmdir(directory);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_stack_holds_no_password),
-        cmocka_unit_test(a_later_fault_takes_the_password_back),
-        cmocka_unit_test(credentials_wipe_goes_by_capacity),
-        cmocka_unit_test(the_heap_search_sees),
-        cmocka_unit_test(options_leave_no_conninfo),
-        cmocka_unit_test(wipe_covers_just_its_capacity),
-        cmocka_unit_test(wipe_string_stops_at_its_end),
-        cmocka_unit_test(equal_is_over_all_bytes),
-        cmocka_unit_test(random_bytes_differ),
-        cmocka_unit_test(random_bytes_come_in_pieces),
-        cmocka_unit_test(no_random_bytes_are_no_bytes),
-    };
-
-    return cmocka_run_group_tests(tests, set_up, tear_down);
-}
+RUN_TESTS(set_up, tear_down)

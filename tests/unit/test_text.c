@@ -4,11 +4,7 @@
  * Inputs are given with their length and copied to memory of just that size, so that a byte read
  * past the end is found by the sanitizers.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +12,6 @@
 
 #include "base/address.h"
 #include "base/text.h"
-
-#define BYTES(literal) literal, sizeof(literal) - 1
-#define ROWS(table) (sizeof(table) / sizeof(*(table)))
 
 /* A copy that ends where its memory ends. */
 static char *exact(const char *bytes, size_t len)
@@ -30,7 +23,7 @@ static char *exact(const char *bytes, size_t len)
     return copy;
 }
 
-static void utf8_is_as_rfc_3629_says(void **state)
+TEST(utf8_is_as_rfc_3629_says)
 {
     static const struct {
         const char *proves;
@@ -71,7 +64,6 @@ static void utf8_is_as_rfc_3629_says(void **state)
         {"mixed lengths", BYTES("a\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80z"), true},
     };
 
-    (void)state;
     assert_true(text_is_utf8(NULL, 0));
     for (size_t i = 0; i < ROWS(cases); i++) {
         char *bytes = exact(cases[i].bytes, cases[i].len);
@@ -82,7 +74,7 @@ static void utf8_is_as_rfc_3629_says(void **state)
     }
 }
 
-static void escape_leaves_printable_ascii_only(void **state)
+TEST(escape_leaves_printable_ascii_only)
 {
     static const struct {
         const char *proves;
@@ -109,7 +101,6 @@ static void escape_leaves_printable_ascii_only(void **state)
         {"a cap too small for dots stays empty", BYTES("a"), 3, ""},
     };
 
-    (void)state;
     for (size_t i = 0; i < ROWS(cases); i++) {
         char *bytes = exact(cases[i].bytes, cases[i].len);
         char *out = malloc(cases[i].cap);
@@ -125,12 +116,11 @@ static void escape_leaves_printable_ascii_only(void **state)
 }
 
 /* Every byte at every cap: always terminated, never past cap, and a cut ends in dots. */
-static void escape_keeps_within_any_cap(void **state)
+TEST(escape_keeps_within_any_cap)
 {
     char input[40];
     char out[80];
 
-    (void)state;
     for (size_t i = 0; i < sizeof(input); i++)
         input[i] = i % 3 == 0 ? '"' : i % 3 == 1 ? '\x01' : 'a';
     for (size_t cap = 8; cap < sizeof(out); cap++) {
@@ -145,7 +135,7 @@ static void escape_keeps_within_any_cap(void **state)
     }
 }
 
-static void trim_takes_off_what_cannot_be_seen(void **state)
+TEST(trim_takes_off_what_cannot_be_seen)
 {
     static const struct {
         const char *proves;
@@ -184,7 +174,6 @@ static void trim_takes_off_what_cannot_be_seen(void **state)
         {"a broken end is left alone", BYTES("user\x80"), "user\x80"},
     };
 
-    (void)state;
     for (size_t i = 0; i < ROWS(cases); i++) {
         char *bytes = exact(cases[i].bytes, cases[i].len);
         const char *text = bytes;
@@ -198,7 +187,7 @@ static void trim_takes_off_what_cannot_be_seen(void **state)
     }
 }
 
-static void address_is_canonical_or_absent(void **state)
+TEST(address_is_canonical_or_absent)
 {
     static const struct {
         const char *proves;
@@ -230,7 +219,6 @@ static void address_is_canonical_or_absent(void **state)
             NULL, 0},
     };
 
-    (void)state;
     for (size_t i = 0; i < ROWS(cases); i++) {
         struct address address;
         const char *want = cases[i].text ? cases[i].text : "";
@@ -244,15 +232,4 @@ static void address_is_canonical_or_absent(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(utf8_is_as_rfc_3629_says),
-        cmocka_unit_test(escape_leaves_printable_ascii_only),
-        cmocka_unit_test(escape_keeps_within_any_cap),
-        cmocka_unit_test(trim_takes_off_what_cannot_be_seen),
-        cmocka_unit_test(address_is_canonical_or_absent),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

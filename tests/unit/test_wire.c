@@ -4,11 +4,7 @@
  * Messages are copied to memory of just their size, for the sanitizers. Every password here is
  * PASSWORD or holds it, so that one search proves that a fault leaves none behind.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "test.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -17,8 +13,6 @@
 #include "base/text.h"
 #include "sasl/wire.h"
 
-#define BYTES(literal) literal, sizeof(literal) - 1
-#define ROWS(table) (sizeof(table) / sizeof(*(table)))
 #define PASSWORD "pA55-wOrd"
 
 static bool holds_password(const struct credentials *credentials)
@@ -65,7 +59,7 @@ static const char *parse(const char *message, size_t len, struct credentials *cr
     return fault;
 }
 
-static void plain_good(void **state)
+TEST(a_good_plain_message_is_read)
 {
     static const struct {
         const char *proves;
@@ -84,7 +78,6 @@ static void plain_good(void **state)
             PASSWORD},
     };
 
-    (void)state;
     for (size_t i = 0; i < ROWS(cases); i++) {
         struct credentials got;
         const char *fault = parse(cases[i].message, cases[i].len, &got);
@@ -97,7 +90,7 @@ static void plain_good(void **state)
     }
 }
 
-static void plain_faults(void **state)
+TEST(a_faulty_plain_message_is_refused)
 {
     static const char few[] = "message has fewer than two NULs";
     static const char many[] = "message has more than two NULs";
@@ -133,7 +126,6 @@ static void plain_faults(void **state)
             "user"},
     };
 
-    (void)state;
     for (size_t i = 0; i < ROWS(cases); i++) {
         struct credentials got;
         const char *fault = parse(cases[i].message, cases[i].len, &got);
@@ -145,30 +137,28 @@ static void plain_faults(void **state)
     }
 }
 
-static void plain_without_a_message(void **state)
+TEST(plain_without_a_message_is_refused)
 {
     struct credentials got;
 
-    (void)state;
     memset(&got, 'X', sizeof(got));
     assert_string_equal(wire_parse_plain(NULL, 0, &got), "message has fewer than two NULs");
     assert_true(holds_nothing(&got));
     assert_string_equal(got.display_name, "");
 }
 
-static void plain_of_900_nuls(void **state)
+TEST(a_plain_message_of_900_nuls_is_refused)
 {
     static const char nuls[900];
     struct credentials got;
 
-    (void)state;
     assert_string_equal(parse(nuls, sizeof(nuls), &got), "message has more than two NULs");
     assert_true(holds_nothing(&got));
     assert_string_equal(got.display_name, "");
 }
 
 /* Fields of given lengths, around the limits. */
-static void plain_lengths(void **state)
+TEST(plain_lengths_are_bounded)
 {
     static const struct {
         const char *proves;
@@ -184,7 +174,6 @@ static void plain_lengths(void **state)
     };
     static char message[3 * 4096 + 2];
 
-    (void)state;
     for (size_t i = 0; i < ROWS(cases); i++) {
         size_t len = cases[i].authzid + 1 + cases[i].authcid + 1 + cases[i].password;
         struct credentials got;
@@ -206,7 +195,7 @@ static void plain_lengths(void **state)
 }
 
 /* As sent up to the limit, escaped past it; what is long is cut with dots and stays UTF-8. */
-static void shown_is_always_fit_for_a_row(void **state)
+TEST(a_displayed_name_always_fits_a_row)
 {
     static const struct {
         const char *proves;
@@ -223,7 +212,6 @@ static void shown_is_always_fit_for_a_row(void **state)
     };
     static char name[4096];
 
-    (void)state;
     for (size_t i = 0; i < ROWS(cases); i++) {
         struct credentials got = {0};
         size_t len;
@@ -239,11 +227,10 @@ static void shown_is_always_fit_for_a_row(void **state)
 
 /* What is shown for a name that exactly fills or overflows what an escaped name with a NUL may
  * take. */
-static void a_long_login_name_with_a_nul_fits(void **state)
+TEST(a_long_login_name_with_a_nul_fits)
 {
     static char name[4096];
 
-    (void)state;
     for (size_t at = 200; at < 320; at++) {
         struct credentials got = {0};
 
@@ -256,7 +243,7 @@ static void a_long_login_name_with_a_nul_fits(void **state)
     }
 }
 
-static void login(void **state)
+TEST(login_messages_are_read)
 {
     static const char nul_name[] = "user name holds a NUL";
     static const struct {
@@ -288,7 +275,6 @@ static void login(void **state)
             nul_name, nul_name, "user\\x00..."},
     };
 
-    (void)state;
     for (size_t i = 0; i < ROWS(cases); i++) {
         struct credentials got = {0};
         char *name = exact(cases[i].name, cases[i].name_len);
@@ -312,7 +298,7 @@ static void login(void **state)
     }
 }
 
-static void login_lengths(void **state)
+TEST(login_lengths_are_bounded)
 {
     static char bytes[4096];
     static const struct {
@@ -325,7 +311,6 @@ static void login_lengths(void **state)
         {1, sizeof(bytes), "password is longer than 1024 octets"},
     };
 
-    (void)state;
     memset(bytes, 'b', sizeof(bytes));
     for (size_t i = 0; i < ROWS(cases); i++) {
         struct credentials got = {0};
@@ -338,29 +323,12 @@ static void login_lengths(void **state)
     }
 }
 
-static void login_password_before_any_name(void **state)
+TEST(a_login_password_needs_a_name)
 {
     struct credentials got = {0};
 
-    (void)state;
     assert_string_equal(wire_take_password(BYTES(PASSWORD), &got), "user name is empty");
     assert_true(holds_nothing(&got));
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plain_good),
-        cmocka_unit_test(plain_faults),
-        cmocka_unit_test(plain_without_a_message),
-        cmocka_unit_test(plain_of_900_nuls),
-        cmocka_unit_test(plain_lengths),
-        cmocka_unit_test(shown_is_always_fit_for_a_row),
-        cmocka_unit_test(a_long_login_name_with_a_nul_fits),
-        cmocka_unit_test(login),
-        cmocka_unit_test(login_lengths),
-        cmocka_unit_test(login_password_before_any_name),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from .cluster import literal
 from .postfix import LogMark
 
-# DESIGN's line, after what the mail server puts before it.
+# docs/design.md: the line of a rejected attempt, after what the mail server puts before it.
 LINE = (r'rejected reason=(?P<reason>\w+) username="(?P<username>(?:[^"\\]|\\.)*)" '
         r"client=(?P<client>\S*) mechanism=(?P<mechanism>\S+) attempt=(?P<attempt>[0-9a-f-]{36})")
 
@@ -32,7 +32,7 @@ class Row:
 
 
 class Audit:
-    """The audit table."""
+    """The audit table; session is a Session, or a Cluster."""
 
     COLUMNS = ", ".join(Row.__dataclass_fields__)
 
@@ -50,6 +50,11 @@ class Audit:
     def of(self, username):
         """The rows of one user name."""
         return self._rows(f"username = {literal(username)}")
+
+    def reasons(self, username):
+        """The reasons of one user name's rows, in the order of the attempts."""
+        return [row["reason"] for row in self.session.rows(
+            f"SELECT reason FROM pgsasl.auth_failures WHERE username = {literal(username)} ORDER BY occurred_at")]
 
     def _rows(self, condition):
         return [Row(**row) for row in self.session.rows(

@@ -13,11 +13,13 @@ import smtplib
 import socket
 import ssl
 import tempfile
+import time
 from dataclasses import dataclass, field
 
 from .processes import run
 
 SENDER, RECIPIENT = "app@customer.test", "someone@elsewhere.test"
+MECHANISMS = ("PLAIN", "LOGIN")  # ours, for every user
 MESSAGE = f"From: {SENDER}\r\nTo: {RECIPIENT}\r\nSubject: a test\r\n\r\nIt works.\r\n"
 
 
@@ -51,10 +53,20 @@ def plain(authcid, password, authzid=b""):
     return b"\0".join((authzid, authcid, password))
 
 
-class Smtp:
-    """A bare SMTP client over a socket; source is an address of this machine to come from."""
+def responses(mechanism, username, password, authzid=b""):
+    """What a client sends in an exchange of PLAIN or LOGIN, to give to authenticate(). Text becomes UTF-8."""
+    username, password, authzid = (text if isinstance(text, bytes) else text.encode() for text in (username, password, authzid))
+    return [plain(username, password, authzid)] if mechanism == "PLAIN" else [username, password]
 
-    def __init__(self, service, cafile=None, timeout=30, source="127.0.0.1"):
+
+class Smtp:
+    """A bare SMTP client over a socket; source is an address of this machine to come from.
+
+    Where limit_s is given, AUTH fails the test when its answers take longer together.
+    """
+
+    def __init__(self, service, cafile=None, timeout=30, source="127.0.0.1", limit_s=None):
+        self.limit_s = limit_s
         self.socket = socket.create_connection(("127.0.0.1", service.port), timeout, (source, 0))
         context = ssl.create_default_context(cafile=cafile) if cafile else None
         if service.tls == "wrapped":
@@ -77,6 +89,11 @@ class Smtp:
 
     def __exit__(self, *_):
         self.close()
+
+    @property
+    def port(self):
+        """This end's port."""
+        return self.socket.getsockname()[1]
 
     def close(self):
         """Hangs up."""
@@ -116,14 +133,20 @@ class Smtp:
 
     def authenticate(self, mechanism, *responses, initial=False):
         """Runs one exchange: sends each response, encoded, to a 334; the first along with AUTH where initial."""
-        responses = list(responses)
+        responses, began = list(responses), time.monotonic()
         line = b"AUTH " + mechanism.encode()
         if initial:
             line += b" " + encode(responses.pop(0))
         reply = self.command(line)
         while reply.code == 334 and responses:
             reply = self.command(encode(responses.pop(0)))
+        took = time.monotonic() - began
+        assert self.limit_s is None or took < self.limit_s, f"{reply} after {took:.1f} s"
         return reply
+
+    def log_in(self, mechanism, username, password, authzid=b""):
+        """Runs one exchange of PLAIN or LOGIN."""
+        return self.authenticate(mechanism, *responses(mechanism, username, password, authzid))
 
     def scram(self, username, password):
         """SCRAM-SHA-256 (RFC 5802, RFC 7677) from the client's side; True server signature or ValueError."""
@@ -155,6 +178,12 @@ class Smtp:
             if reply.code not in (250, 354):
                 return reply
         return self.command(MESSAGE.encode() + b".")
+
+
+def log_in(service, mechanism, username, password, authzid=b"", **options):
+    """The answer to one AUTH on a connection of its own; options are those of Smtp."""
+    with Smtp(service, **options) as smtp:
+        return smtp.log_in(mechanism, username, password, authzid)
 
 
 def _replies(transcript, mark):
@@ -190,21 +219,21 @@ def swaks(service, username, password, mechanism, cafile, send=True):
     return _login(done.stdout + done.stderr, r"<[~*]*-?\*?\*?")
 
 
-def curl_command(service, username, password, mechanism, cafile, message):
-    """curl sending the file message, as one would type it."""
+def curl_command(service, username, password, mechanism, cafile, message, options=()):
+    """curl sending the file message, as one would type it; options are more of its own."""
     scheme = "smtps" if service.tls == "wrapped" else "smtp"
     command = ["curl", "--silent", "--show-error", "--verbose", "--url", f"{scheme}://127.0.0.1:{service.port}",
                "--user", f"{username}:{password}", "--login-options", f"AUTH={mechanism}",
-               "--mail-from", SENDER, "--mail-rcpt", RECIPIENT, "--upload-file", message]
+               "--mail-from", SENDER, "--mail-rcpt", RECIPIENT, "--upload-file", message, *options]
     return command + (["--ssl-reqd", "--cacert", cafile] if service.tls != "none" else [])
 
 
-def curl(service, username, password, mechanism, cafile, send=True):
+def curl(service, username, password, mechanism, cafile, send=True, options=()):
     """Logs in with curl, which always sends a message where it may."""
     with tempfile.NamedTemporaryFile("w", suffix=".eml", newline="") as message:
         message.write(MESSAGE)
         message.flush()
-        done = run(*curl_command(service, username, password, mechanism, cafile, message.name), check=False)
+        done = run(*curl_command(service, username, password, mechanism, cafile, message.name, options), check=False)
     login = _login(done.stdout + done.stderr, "<")
     return login if send else Login(login.reply, None, login.transcript)
 

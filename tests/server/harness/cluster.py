@@ -7,6 +7,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import weakref
 from pathlib import Path
 
 from .processes import SOURCE, CommandFailed, alive, free_port, run, wait_for
@@ -57,7 +58,25 @@ def bin_dir():
     return found[-1].parent
 
 
-class Cluster:
+class Queries:
+    """Rows as Python has them, for whatever has sql()."""
+
+    def sql(self, statement):
+        """Runs a statement and returns what psql prints."""
+        raise NotImplementedError
+
+    def rows(self, query):
+        """The rows of a query, each a dict."""
+        return json.loads(self.sql(f"SELECT coalesce(json_agg(one_row), '[]') FROM ({query}) one_row"))
+
+    def value(self, query):
+        """The single value of a query."""
+        (row,) = self.rows(query)
+        (value,) = row.values()
+        return value
+
+
+class Cluster(Queries):
     """One cluster in a directory of its own. create() makes and starts it; at() finds one made before."""
 
     def __init__(self, base):
@@ -67,6 +86,7 @@ class Cluster:
         self.port = None
         self.owner_password = None
         self.plugin_password = None
+        self.sessions = weakref.WeakSet()
 
     @classmethod
     def create(cls, base, fsync=False):
@@ -144,7 +164,9 @@ class Cluster:
                           "--log", self.base / "server.log")
 
     def stop(self, mode="immediate"):
-        """Stops the server, if it runs, and waits for its end."""
+        """Stops the server, if it runs, and waits for its end. Sessions of ours begin anew with their next statement."""
+        for session in self.sessions:
+            session.close()
         if (self.data / "postmaster.pid").exists():
             self._as_postgres("pg_ctl", "stop", "--wait", "--silent", "--mode", mode, "--pgdata", self.data,
                               check=False)
@@ -183,7 +205,7 @@ class Cluster:
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
-class Session:
+class Session(Queries):
     """One kept psql: for locks held across steps, and because starting psql for each question is slow.
 
     A question asked after the server went away fails; the next one starts a new psql.
@@ -194,6 +216,7 @@ class Session:
     def __init__(self, cluster, user=OWNER):
         self.cluster, self.user = cluster, user
         self.psql = None
+        cluster.sessions.add(self)
 
     def __enter__(self):
         return self
@@ -242,13 +265,3 @@ class Session:
         """Runs one statement and returns what it printed."""
         self.send(statement)
         return self.answer()
-
-    def rows(self, query):
-        """The rows of a query, each a dict."""
-        return json.loads(self.sql(f"SELECT coalesce(json_agg(one_row), '[]') FROM ({query}) one_row"))
-
-    def value(self, query):
-        """The single value of a query."""
-        (row,) = self.rows(query)
-        (value,) = row.values()
-        return value

@@ -1,4 +1,4 @@
-"""What can befall a database: each fault begins on enter and ends on exit, and nobody restarts the mail server."""
+"""Faults of a database: each begins on enter and ends on exit, and nobody restarts the mail server."""
 
 import contextlib
 import ipaddress
@@ -57,6 +57,22 @@ def changed(cluster, change, undo):
     finally:
         cluster.admin(undo)
         end_connections(cluster)
+
+
+def by_sql(change, undo):
+    """A fault made by SQL, as a function of a cluster."""
+    return lambda cluster: changed(cluster, change, undo)
+
+
+def of_role(change, undo):
+    """A fault made by ALTER ROLE of the plugin's login."""
+    return by_sql(f"ALTER ROLE {PLUGIN_LOGIN} {change}", f"ALTER ROLE {PLUGIN_LOGIN} {undo}")
+
+
+def without_privilege(function):
+    """The plugin may not call the function."""
+    return by_sql(f"REVOKE EXECUTE ON FUNCTION {function} FROM {PLUGIN_LOGIN}",
+                  f"GRANT EXECUTE ON FUNCTION {function} TO {PLUGIN_LOGIN}")
 
 
 def end_connections(cluster):
@@ -144,6 +160,35 @@ class Relay:
         self.process.stdin.close()
         self.process.wait(timeout=10)
         self.process.stdout.close()
+
+
+FIND_USER = "pgsasl.find_user(text, inet)"
+RECORD_FAILURE = ("pgsasl.record_failure(uuid, timestamptz, text, text, text, text[], text, inet, integer, inet, text, text, "
+                  "text)")
+
+# As on a standby.
+read_only = of_role("SET default_transaction_read_only = on", "RESET default_transaction_read_only")
+
+# Each is a function of a cluster. In all of these nothing is known of the user.
+LOOK_UP_FAULTS = {
+    "server stopped": stopped,
+    "server frozen": frozen,
+    "look-up blocked on a lock": lambda cluster: locked(cluster, "smtp_users"),
+    "no login allowed": of_role("NOLOGIN", "LOGIN"),
+    "too many connections": of_role("CONNECTION LIMIT 0", "CONNECTION LIMIT -1"),
+    "no such function": by_sql(f"ALTER FUNCTION {FIND_USER} RENAME TO lost",
+                               f"ALTER FUNCTION {FIND_USER.replace('find_user', 'lost')} RENAME TO find_user"),
+    "no privilege to look up": without_privilege(FIND_USER),
+}
+
+# In these the look-up works, and the row cannot be stored.
+AUDIT_FAULTS = {
+    "audit table locked": lambda cluster: locked(cluster, "auth_failures"),
+    "audit table gone": by_sql("ALTER TABLE pgsasl.auth_failures RENAME TO lost",
+                               "ALTER TABLE pgsasl.lost RENAME TO auth_failures"),
+    "no privilege to record": without_privilege(RECORD_FAILURE),
+    "read-only server": read_only,
+}
 
 
 @contextlib.contextmanager

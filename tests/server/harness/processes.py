@@ -1,10 +1,15 @@
 """Running commands, waiting on conditions, finding ports. Nothing here knows a server."""
 
+import contextlib
 import os
 import random
 import shlex
+import shutil
+import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -78,3 +83,29 @@ def alive(pid):
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
+
+
+def end_on_signals():
+    """Makes a time limit or a lost terminal end the program as ^C does: with its servers stopped."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
+def need_root():
+    """Ends the program where it is not run by root."""
+    if os.geteuid() != 0:
+        sys.exit(f"{Path(sys.argv[0]).name}: the servers need root to start")
+
+
+@contextlib.contextmanager
+def scratch(prefix, parent=None, keep=False):
+    """A new directory that the servers' own users may look into. It is removed at the end, but where keep says otherwise."""
+    base = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    base.chmod(0o755)
+    try:
+        yield base
+    finally:
+        if keep:
+            print(f"kept: {base}")
+        else:
+            shutil.rmtree(base, ignore_errors=True)

@@ -1,0 +1,32 @@
+"""Stored hashes of test users, by libcrypt's crypt(3). Python's own module for it is gone since 3.13."""
+
+import ctypes
+import functools
+
+PASSWORD = "right horse battery"
+
+
+@functools.cache
+def _function():
+    function = ctypes.CDLL("libcrypt.so.1").crypt
+    function.argtypes, function.restype = (ctypes.c_char_p, ctypes.c_char_p), ctypes.c_char_p
+    return function
+
+
+def crypt(password, setting):
+    """The hash of password; setting is a method with its parameters and salt, as crypt(5) describes them."""
+    stored = _function()(password.encode(), setting.encode())
+    if stored is None or stored.startswith(b"*"):
+        raise ValueError(f"crypt(3) refuses the setting {setting!r}")
+    return stored.decode("ascii")
+
+
+def cheap_hash(password=PASSWORD):
+    """A stored hash that costs little."""
+    return crypt(password, "$5$rounds=1000$saltysalt")
+
+
+@functools.cache
+def slow_hash(password=PASSWORD):
+    """A stored hash whose verification takes 150 ms or more: it shows in the CPU time of a process."""
+    return crypt(password, "$2b$12$saltysaltysaltysaltysa")
