@@ -1,6 +1,6 @@
 /*
- * password.c: a login costs one hash; an attempt that is not accepted the same number of hashes
- * whoever it is about and whatever is wrong.
+ * password.c: a login costs one hash; an attempt that is not accepted costs the same
+ * number of hashes for every user and every fault.
  *
  * Every slot of retired hashes is hashed, with a decoy where a slot is empty, and none is skipped
  * after a match: the cost of a failure depends on the password and the table's settings, never on
