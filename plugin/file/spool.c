@@ -19,7 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "file/owner.h"
+#include "file/trusted.h"
+#include "file/write.h"
 
 enum { HEADER_BYTES = 64, LOCK_RETRY_MS = 5, OPEN_MS = 1000 };
 
@@ -79,22 +80,6 @@ static off_t size_of(int fd)
     return fstat(fd, &status) == 0 && status.st_nlink > 0 ? status.st_size : -1;
 }
 
-static bool write_at(int fd, const char *bytes, size_t count, off_t at)
-{
-    while (count > 0) {
-        ssize_t written = pwrite(fd, bytes, count, at);
-
-        if (written <= 0 && !(written < 0 && errno == EINTR))
-            return false;
-        if (written > 0) {
-            bytes += written;
-            at += written;
-            count -= (size_t)written;
-        }
-    }
-    return true;
-}
-
 static const char header_form[] = "{\"pgsasl_spool\":\"1\",\"drained\":\"%020lld\"";
 
 static bool write_header(int fd, off_t drained)
@@ -104,7 +89,7 @@ static bool write_header(int fd, off_t drained)
 
     memset(header + length, ' ', (size_t)(HEADER_BYTES - length));
     memcpy(header + HEADER_BYTES - 2, "}\n", 2);
-    return write_at(fd, header, HEADER_BYTES, 0);
+    return file_write(fd, header, HEADER_BYTES, 0);
 }
 
 /* How far the file is drained; from its beginning when the header cannot be read. */
@@ -140,7 +125,7 @@ static off_t make_ready(int fd)
         return -1;
     if (last == '\n')
         return end;
-    return write_at(fd, "\n", 1, end) ? end + 1 : -1;
+    return file_write(fd, "\n", 1, end) ? end + 1 : -1;
 }
 
 /* Opens the file, which is made where it is missing; -1: errno. */
@@ -154,7 +139,7 @@ static int open_or_make(const char *path)
     fd = open(path, flags | O_CREAT | O_EXCL, 0600);
     if (fd < 0)
         return errno == EEXIST ? open(path, flags) : -1;
-    if (owner_as_directory(fd, path))
+    if (trusted_chown_to_parent(fd, path))
         return fd;
     close(fd);
     return -1;
@@ -234,9 +219,9 @@ static const char *write_line(struct spool *spool, const char *line, size_t leng
         return "cannot be written, or was removed";
     if (end + (off_t)length > spool->max_bytes)
         return "is full (pgsasl_spool_max_kb)";
-    if (write_at(spool->fd, line, length, end))
+    if (file_write(spool->fd, line, length, end))
         return NULL;
-    return ftruncate(spool->fd, end) == 0 ? "cannot be written" : "cannot be written, nor cut back";
+    return file_resize(spool->fd, end) ? "cannot be written" : "cannot be written, nor cut back";
 }
 
 const char *spool_append(
@@ -284,7 +269,7 @@ static void finish_draining(struct spool *spool, off_t drained)
 {
     if (drained == size_of(spool->fd) && begin_writing(spool, deadline_in(0))) {
         if (drained == size_of(spool->fd) && write_header(spool->fd, HEADER_BYTES) &&
-            ftruncate(spool->fd, HEADER_BYTES) == 0)
+            file_resize(spool->fd, HEADER_BYTES))
             drained = 0;
         end_writing(spool);
     }

@@ -246,7 +246,7 @@ TEST_WITH(a_full_disk_leaves_the_file_as_it_was, fresh_file, remove_file)
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &room), 0);
     none = room;
     none.rlim_cur = (rlim_t)before.st_size + 2;
-    signal(SIGXFSZ, SIG_IGN);
+    signal(SIGXFSZ, SIG_DFL);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
     assert_non_null(append(spool, "two"));
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &room), 0);
