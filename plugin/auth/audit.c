@@ -20,7 +20,6 @@ enum {
     SILENT_MS =
         1000,       /* a database that failed is not asked again for so long, if there is a spool */
     SPOOL_MS = 500, /* what the spool's lock gets at least */
-    DRAIN_LINES = 32,
     DRAIN_MS = 100,
     DRAIN_ELSEWHERE_MS = 250,
     LOGIN_MS = 250,
@@ -226,42 +225,56 @@ struct draining {
     struct deadline deadline;
 };
 
-/* A line that the database rejects permanently must not dam up those behind it. */
-static void skip(const struct audit *audit, const char *why, const char *line)
+static void report(void *context, const char *text)
+{
+    const struct draining *draining = context;
+
+    log_line(&draining->audit->parts.log, LOG_PROBLEM, "pgsasl_spool_file: %s", text);
+}
+
+/* A row that the database rejects permanently must not dam up those behind it. */
+static void skip(const struct audit *audit, const char *row)
 {
     char escaped[SKIPPED_LOGGED_MAX];
 
-    text_escape(escaped, sizeof escaped, line, strlen(line));
-    log_line(&audit->parts.log, LOG_PROBLEM, "spooled line skipped, %s: %s", why, escaped);
+    text_escape(escaped, sizeof escaped, row, strlen(row));
+    log_line(&audit->parts.log, LOG_PROBLEM, "spooled line skipped, %s: %s",
+        pg_error(audit->parts.pg), escaped);
 }
 
 /* Takes the connection for one line at a time: another thread's login comes in between. */
-static enum spool_taken take_line(void *context, const char *line, size_t len)
+static bool take_line(const struct draining *draining, const char *line)
 {
-    const struct draining *draining = context;
     struct audit *audit = draining->audit;
-    enum spool_taken taken = SPOOL_TAKEN;
+    bool taken = true;
 
-    if (len < 2 || line[0] != '{' || line[len - 1] != '}') {
-        skip(audit, "it is torn", line);
-        return SPOOL_TAKEN;
-    }
     if (!pg_enter(audit->parts.pg, draining->deadline))
-        return SPOOL_KEEP;
+        return false;
     switch (insert(audit, line, draining->deadline)) {
     case PG_OK:
         break;
     case PG_BAD_VALUES:
     case PG_UNTRANSLATABLE:
-        skip(audit, pg_error(audit->parts.pg), line);
+        skip(audit, line);
         break;
     case PG_UNAVAILABLE:
     case PG_REFUSED:
         be_silent(audit);
-        taken = SPOOL_KEEP;
+        taken = false;
         break;
     }
     pg_leave(audit->parts.pg);
+    return taken;
+}
+
+static size_t take_lines(void *context, const struct spool_line *lines, size_t count)
+{
+    const struct draining *draining = context;
+    size_t taken = 0;
+
+    while (taken < count && deadline_left_ms(draining->deadline) > 0 &&
+           take_line(draining, lines[taken].text))
+        taken++;
     return taken;
 }
 
@@ -269,7 +282,8 @@ void audit_drain(struct audit *audit, struct deadline deadline)
 {
     struct draining draining = {
         audit, deadline_within(deadline, audit->parts.elsewhere ? DRAIN_ELSEWHERE_MS : DRAIN_MS)};
+    const struct spool_taker taker = {take_lines, report, &draining};
 
-    if (spool_waiting(audit->parts.spool) && worth_asking(audit, deadline))
-        spool_drain(audit->parts.spool, DRAIN_LINES, draining.deadline, take_line, &draining);
+    if (spool_waiting(audit->parts.spool) > 0 && worth_asking(audit, deadline))
+        spool_drain(audit->parts.spool, draining.deadline, &taker);
 }
