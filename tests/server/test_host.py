@@ -167,3 +167,9 @@ def test_failing_memory(cluster, library, trusted, user):
                           capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("; 0 faults\n")
+
+
+def test_without_standard_streams(guest, workdir):
+    """Descriptors 0 to 2 are closed: none of ours becomes one of them, for a moment or for good."""
+    process = guest("streams", 5, pgsasl_spool_file=workdir / "streams.spool", pgsasl_verified_cache=workdir / "streams.cache")
+    assert finish(process) == "0 wrong codes, 0 for now, 0 streams open, 0 intruders"
