@@ -14,6 +14,8 @@ SELECT is_empty($$
     SELECT hash, c.decoy AS plugin, p.decoy AS here, fault FROM corpus c, pgsasl.parse_hash(hash) AS p
     WHERE p.decoy IS DISTINCT FROM c.decoy OR (fault IS NULL) <> (p.decoy IS NOT NULL)$$,
     'the table accepts what the plugin can verify, and nothing else, and both make the same decoys');
+SELECT is_empty('SELECT decoy, pgsasl.hash_fault(decoy) FROM corpus WHERE pgsasl.hash_fault(decoy) IS NOT NULL
+    AND decoy IS NOT NULL', 'each decoy is a hash that can be verified');
 
 -- what they once disagreed on
 SELECT is(pgsasl.hash_fault(hash), fault, left(hash, 60))
