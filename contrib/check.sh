@@ -204,7 +204,8 @@ step_sql() {
         skip 'tests/sql/run.sh is not there'
         return
     fi
-    bash "$top/tests/sql/run.sh"
+    build_gcc
+    PGSASL_BUILD=$work/gcc bash "$top/tests/sql/run.sh"
 }
 
 # server_tests BUILD [PYTEST-ARGUMENT...]: the tests find the module by PGSASL_BUILD.
