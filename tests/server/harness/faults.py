@@ -162,9 +162,8 @@ class Relay:
         self.process.stdout.close()
 
 
-FIND_USER = "pgsasl.find_user(text, inet)"
-RECORD_FAILURE = ("pgsasl.record_failure(uuid, timestamptz, text, text, text, text[], text, inet, integer, inet, text, text, "
-                  "text)")
+# The arguments may be left out where a function has one form only.
+FIND_USER, RECORD_FAILURE = "pgsasl.find_user", "pgsasl.record_failure"
 
 # As on a standby.
 read_only = of_role("SET default_transaction_read_only = on", "RESET default_transaction_read_only")
@@ -176,8 +175,7 @@ LOOK_UP_FAULTS = {
     "look-up blocked on a lock": lambda cluster: locked(cluster, "smtp_users"),
     "no login allowed": of_role("NOLOGIN", "LOGIN"),
     "too many connections": of_role("CONNECTION LIMIT 0", "CONNECTION LIMIT -1"),
-    "no such function": by_sql(f"ALTER FUNCTION {FIND_USER} RENAME TO lost",
-                               f"ALTER FUNCTION {FIND_USER.replace('find_user', 'lost')} RENAME TO find_user"),
+    "no such function": by_sql(f"ALTER FUNCTION {FIND_USER} RENAME TO lost", "ALTER FUNCTION pgsasl.lost RENAME TO find_user"),
     "no privilege to look up": without_privilege(FIND_USER),
 }
 
