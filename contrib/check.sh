@@ -11,7 +11,7 @@ source "$top/contrib/packages-exim.sh"
 
 # name: what it does
 steps=(
-    'lint: scripts, manual page, format, comments, headers, layering'
+    'lint: scripts, manual page, format of C and Python, headers, layering'
     'gcc: build with gcc, unit tests; what configure says of missing libraries'
     'clang: build with clang, unit tests'
     'sanitizers: build with ASan and UBSan, unit tests'
@@ -155,6 +155,17 @@ comments_fit() {
         END { exit bad }' "$@"
 }
 
+# The Python files of the tests, with those that have no suffix.
+python_is_formatted() {
+    local files found
+    mapfile -t files < <({ find tests -name '*.py' && grep -lrE '^#!.*python3' tests; } | sort -u)
+    found=$(black --check "${files[@]}" 2>&1) || {
+        grep -E '^(would reformat|error)' <<<"$found"
+        echo 'to format them: black FILE...'
+        return 1
+    }
+}
+
 step_lint() {
     local scripts sources
     cd "$top"
@@ -169,6 +180,7 @@ step_lint() {
     lint 'each header compiles alone' headers_stand_alone
     lint 'functions of 60 lines at most' functions_are_short
     lint 'includes point downwards' includes_point_down
+    lint 'black' python_is_formatted
     return "$lint_failed"
 }
 
