@@ -34,6 +34,7 @@ struct password_question {
                                  hashes are parsed in it as they are needed */
     bool live;                /* false: as if not found, whatever the row says */
     const struct hash *decoy; /* hashed against where there is no usable hash */
+    bool acceptable;          /* no other check failed: a right password lets the client in */
     bool diagnose;            /* look for stale passwords and trimmed ends */
     struct cache *cache;      /* of verified passwords; NULL: none */
     const char *cache_user;   /* whom its entries are about */

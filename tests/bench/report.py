@@ -13,7 +13,7 @@ OURS = (("pgsasl", "exim-pgsasl"), ("pgsasl-cache",))  # a column each; the firs
 
 
 def machine():
-    """The machine and the versions that the figures hold for."""
+    """The machine and the versions of the figures."""
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     memory_kb = int(re.search(r"^MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text(encoding="ascii"), re.MULTILINE)[1])
     cores = len(re.findall(r"^processor", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE))

@@ -1,4 +1,4 @@
-"""The sides of the comparison: one mail server each, alike but for who answers AUTH, before one PostgreSQL cluster."""
+"""The sides of the comparison: mail servers that differ in what answers AUTH, all with one PostgreSQL cluster."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from harness.processes import SOURCE, run, wait_for
 
 PEER = "bench_peer"  # what Dovecot and the stock plugin log in as: it reads the tables
 
-# Families of users, by the prefix of their names; all have PASSWORD. The same hash for all: no side can tell.
+# Families of users, by the prefix of their names; all have PASSWORD. Each family has one hash.
 HASHES = {
     "sha-": cheap_hash(),
     "bcrypt-": "$2b$10$saltysaltysaltysaltysOp2mWWXzbI8v1TAIFO9dPsHcrKTcOhc2",
@@ -23,7 +23,7 @@ HASHES = {
 }
 APPS = 50  # of each slow family: they log in again and again
 
-# A server as one would set it up for so many users, and not what tests need.
+# A server configured for so many users.
 POSTGRESQL = """
 max_connections = 300
 shared_buffers = 1GB
@@ -79,7 +79,7 @@ def add_users(cluster, prefix, first, end):
 
 
 class Side:
-    """One way to answer AUTH. Subclasses say how. The server is a Postfix but where family says otherwise."""
+    """One way to answer AUTH. Subclasses say how. The server is a Postfix unless family says otherwise."""
 
     name = label = ""
     family = "postfix"
@@ -238,7 +238,7 @@ class Dovecot(Side):
         secret.touch(mode=0o600)
         secret.write_text(DOVECOT_SQL.format(**words), encoding="ascii")
         (self.base / "dovecot.conf").write_text(DOVECOT_CONF.format(base=self.base), encoding="ascii")
-        # It goes on with the streams it gets, so none of them may be a pipe that is read to its end.
+        # The daemon inherits these streams, so none may be a pipe that is read to its end.
         subprocess.run(["dovecot", "-c", str(self.base / "dovecot.conf")], check=True, cwd="/", timeout=60,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for((self.base / "postfix/queue/private/auth").is_socket, "Dovecot's socket")
@@ -289,7 +289,7 @@ class InExim(Side):
         return None
 
     def authenticators(self):
-        """What stands in the place of contrib/exim's; None: that."""
+        """What replaces contrib/exim's; None: contrib/exim's."""
         return None
 
     def start(self):

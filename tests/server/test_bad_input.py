@@ -84,7 +84,7 @@ def fill(octets, user, unique):
 
 @pytest.mark.parametrize("name", CASES)
 def test_bad_input(connect, desk, db, user, name):
-    """The answer, the row and the line; and the session and the database are as well as before."""
+    """The answer, the row and the line; afterwards the session and the database still work."""
     case, unique = CASES[name], f"id-{uuid.uuid4().hex[:8]}"
     parts = case.message if isinstance(case.message, tuple) else (case.message,)
     mechanism = "LOGIN" if len(parts) == 2 else "PLAIN"
@@ -106,20 +106,20 @@ def test_bad_input(connect, desk, db, user, name):
 
 
 def test_authzid_equal(connect, desk, user):
-    """To act as oneself is nothing special (RFC 4616)."""
+    """An authzid equal to the user name is accepted (RFC 4616)."""
     outcome = desk.attempt(connect().authenticate, "PLAIN", plain(*user.octets, user.octets[0]))
     assert (outcome.reply, outcome.rows) == (ACCEPTED, [])
 
 
 def test_name_in_another_case(connect, desk, user):
-    """User names are compared as they are."""
+    """User names are case-sensitive."""
     outcome = desk.attempt(connect().authenticate, "PLAIN", plain(user.name.upper().encode(), user.octets[1]))
     assert (outcome.reply, outcome.row.reason) == (REJECTED, "unknown_user")
 
 
 @pytest.mark.parametrize("length, wanted", [(72, ACCEPTED), (73, REJECTED), (80, REJECTED)])
 def test_bcrypt_is_not_cut(connect, db, make_user, length, wanted):
-    """bcrypt looks at 72 bytes; a longer password that begins with the right 72 is refused."""
+    """bcrypt reads 72 bytes; a longer password that begins with the right 72 is refused."""
     user = make_user("p" * 72, stored=db.sql(f"SELECT pgsasl.hash_password('{'p' * 72}')"))
     assert connect().authenticate("PLAIN", plain(user.octets[0], b"p" * length)) == wanted
 

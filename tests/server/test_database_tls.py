@@ -19,7 +19,7 @@ NAME, WRONG_NAME = "IP:127.0.0.1,DNS:localhost", "DNS:elsewhere.test"
 
 
 class TlsCluster:
-    """A cluster that lets the plugin in over TLS only, and only with a client certificate."""
+    """A cluster that accepts the plugin only over TLS and only with a client certificate."""
 
     HBA = f"hostssl all {PLUGIN_LOGIN} 127.0.0.1/32 scram-sha-256 clientcert=verify-full\n" \
           f"host all {PLUGIN_LOGIN} all reject\n"
@@ -106,7 +106,7 @@ RIGHT, WRONG = plain(b"app", PASSWORD.encode()), plain(b"app", b"wrong")
 
 
 def test_verify_full(server, identities, add_service):
-    """Certificates that nobody in the chroot could read; and again after the connection was lost."""
+    """Certificates that are unreadable in the chroot work, also when the connection is made again."""
     server.present(identities["good"])
     with Smtp(add_service("tls-full")) as smtp:
         for _ in range(2):
@@ -128,7 +128,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize("shown", REFUSALS)
 def test_refused_certificates(postfix, server, ours, identities, add_service, shown):
-    """A server that can't be trusted is an outage, with a line that says why; the right certificate ends it."""
+    """A server that cannot be trusted is an outage, and the log says why; the right certificate ends it."""
     words = {}
     if shown == "revoked":
         ours.revoke(identities[shown])
@@ -144,7 +144,7 @@ def test_refused_certificates(postfix, server, ours, identities, add_service, sh
 
 
 def test_verify_ca_minds_no_name(server, identities, add_service):
-    """verify-ca asks for the authority alone."""
+    """verify-ca checks only the authority."""
     server.present(identities["of another host"])
     with Smtp(add_service("tls-ca", sslmode="verify-ca")) as smtp:
         assert smtp.authenticate("PLAIN", RIGHT) == ACCEPTED
@@ -173,14 +173,14 @@ FAULTS = {
 
 
 def open_copy(key, base):
-    """The key, for all to read."""
+    """A copy of the key that everybody can read."""
     shutil.copy(key, base / "open.key")
     (base / "open.key").chmod(0o644)
     return base / "open.key"
 
 
 def locked_copy(key, base):
-    """The key under a pass phrase that nobody gives."""
+    """A copy of the key with a pass phrase."""
     run("openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:unknown", "-out", base / "locked.key")
     (base / "locked.key").chmod(0o600)
     return base / "locked.key"
@@ -188,7 +188,7 @@ def locked_copy(key, base):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faulty_files(postfix, workdir, ours, client, add_service, fault):
-    """A file that can't be used is one clear line, and a temporary failure for clients."""
+    """An unusable file is logged in one line, and clients get a temporary failure."""
     words, line = FAULTS[fault]
     name = "tls-fault-" + fault.replace(" ", "-").replace("'", "")
     log = LogMark(postfix)

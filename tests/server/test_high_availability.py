@@ -1,4 +1,4 @@
-"""A primary and a standby: who is asked, what a dead primary costs, and what is left after a failover."""
+"""A primary and a standby: which one is queried, what a dead primary costs, and which rows survive a failover."""
 
 import pytest
 from harness.answers import ACCEPTED, LATER, REJECTED
@@ -17,7 +17,7 @@ LIMIT_S = TIMEOUT_MS / 1000 + 1.5
 
 
 class Pair:
-    """A primary, its standby, and services that ask them."""
+    """A primary, its standby, and services that query them."""
 
     def __init__(self, workdir, postfix):
         self.workdir, self.postfix = workdir, postfix
@@ -51,7 +51,7 @@ class Pair:
         return self.postfix.add_service(name, sasl_conf(options), processes=1)
 
     def spool(self, name):
-        """Where the service's rows wait."""
+        """The service's spool."""
         return Spool(self.workdir / f"{name}.spool")
 
 
@@ -74,7 +74,7 @@ def reasons(cluster, name):
 
 
 def asked(cluster, name):
-    """True where a session of this application_name is."""
+    """True when the server has a session with this application_name."""
     return cluster.admin(f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{name}'") != "0"
 
 
@@ -92,7 +92,7 @@ ATTRS = {
 
 @pytest.mark.parametrize("what", ATTRS)
 def test_who_is_asked(pair, what):
-    """libpq's word for it holds, and a hot standby answers look-ups."""
+    """target_session_attrs decides, and a hot standby answers look-ups."""
     attrs, order, wanted = ATTRS[what]
     name = "ha-" + what.replace(" ", "-").replace(",", "")
     service = pair.service(name, pair.conninfo(*(getattr(pair, which) for which in order), target_session_attrs=attrs,
@@ -102,7 +102,7 @@ def test_who_is_asked(pair, what):
 
 
 def test_failover(pair):
-    """The primary dies. Who looks up on the standby goes on; who needs the primary says later; nothing is lost or doubled."""
+    """The primary dies. Look-ups on the standby continue; a service that needs the primary answers 454; no row is lost or doubled."""
     both = pair.standby, pair.primary
     split = pair.service("ha-split", pair.conninfo(*both, target_session_attrs="any"), pair.conninfo(*both, target_session_attrs="read-write"))
     single = pair.service("ha-single", pair.conninfo(*both, target_session_attrs="read-write"))
@@ -133,7 +133,7 @@ def test_failover(pair):
 
 
 def test_demoted(pair):
-    """A server that turns read-only under a kept connection: the row goes to the one that takes it."""
+    """A server becomes read-only under an open connection: the row goes to the other one."""
     pair.primary.start()  # after test_failover there are two that take rows
     service = pair.service("ha-demoted", pair.conninfo(pair.primary, pair.standby, target_session_attrs="read-write"))
     assert answer(service, "app-4", "wrong") == REJECTED

@@ -40,7 +40,7 @@ def blocks(section, kind):
 
 
 def hashes(producer):
-    """What other programs made of PASSWORD: rows of tests/unit/hash_vectors.h whose producer begins so."""
+    """Hashes of PASSWORD by another program: rows of tests/unit/hash_vectors.h whose producer begins with this."""
     vectors = (SOURCE / "tests/unit/hash_vectors.h").read_text(encoding="utf-8")
     found = re.findall(rf'^    {{"{re.escape(producer)}[^"]*", "{PASSWORD}",\n     "(.*)"}},$', vectors, re.MULTILINE)
     assert found, producer
@@ -63,7 +63,7 @@ def fixture_site(workdir, library):
 
 
 class Site:
-    """One who moves in."""
+    """A site that migrates."""
 
     def __init__(self, base, library):
         base.mkdir()
@@ -105,7 +105,7 @@ class Site:
         return self.desk.attempt(log_in, service, "PLAIN", name, password, cafile=self.postfix.certificate)
 
     def load(self):
-        """The page's way from incoming into smtp_users; who is left, by name."""
+        """Runs the page's blocks from incoming to smtp_users; returns the users that were refused, by name."""
         load, left, drop = blocks("Loading", "sql")
         self.psql(load)
         self.psql(load)
@@ -280,19 +280,19 @@ def test_there_and_back(site, dovecot):
     submission, submissions = site.postfix.services["submission"], site.postfix.services["submissions"]
 
     def is_pgsasl(service):
-        """Whether who answers knows our user and not Dovecot's."""
+        """True when pgsasl answers: it knows our user and not Dovecot's."""
         ours = site.login(service, "ours", "a password of ours").reply
         theirs = site.login(service, "user0@example.test").reply
         assert {ours.code, theirs.code} == {235, 535}, (ours, theirs)
         return ours == ACCEPTED
 
-    def settles(service, wanted):
-        """smtpd processes from before the reload may still answer once."""
+    def switched(service, wanted):
+        """Waits: smtpd processes from before the reload may still answer once."""
         return wait_for(lambda: is_pgsasl(service) == wanted, f"pgsasl to answer: {wanted}")
 
     site.shell(back)
-    assert settles(submission, False) and settles(submissions, False)
+    assert switched(submission, False) and switched(submissions, False)
     site.shell(beside.replace("submissions/", f"127.0.0.1:{submissions.port}/"))
-    assert settles(submission, False) and settles(submissions, True)
+    assert switched(submission, False) and switched(submissions, True)
     site.shell(there)
-    assert settles(submission, True) and settles(submissions, True)
+    assert switched(submission, True) and switched(submissions, True)

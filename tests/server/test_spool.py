@@ -1,4 +1,4 @@
-"""An outage costs no row: what the database could not take is in the spool before the client hears, and in the table after."""
+"""An outage loses no row: it is in the spool before the client gets its answer, and in the table afterwards."""
 
 import fcntl
 import threading
@@ -11,7 +11,7 @@ from harness.clients import Smtp
 from harness.postfix import sasl_conf
 from harness.spool import Spool
 
-WRITE_LOCK = 1 << 40  # the octet of it, as in plugin/file/spool.c
+WRITE_LOCK = 1 << 40  # its offset, as in plugin/file/spool.c
 
 
 @pytest.fixture(scope="module", name="spool")
@@ -45,7 +45,7 @@ def test_outage_is_spooled_and_drained(spooling, spool, cluster, db, user):
 
 
 def test_a_stalled_writer_costs_no_row(spooling, spool, cluster, db, user):
-    """Another process has the write lock and its write takes long, as on a disk that others keep busy."""
+    """Another process holds the write lock for long, as on a busy disk."""
     with Smtp(spooling) as smtp:
         with faults.stopped(cluster), spool.path.open("r+b") as other:
             fcntl.lockf(other, fcntl.LOCK_EX, 1, WRITE_LOCK)
@@ -56,7 +56,7 @@ def test_a_stalled_writer_costs_no_row(spooling, spool, cluster, db, user):
 
 
 def test_replay_counts_once(spooling, spool, cluster, db, user):
-    """A line that comes back though its row is there already changes nothing."""
+    """A line whose row exists already changes nothing."""
     with Smtp(spooling) as smtp:
         with faults.stopped(cluster):
             assert smtp.log_in("PLAIN", user.name, user.password) == LATER

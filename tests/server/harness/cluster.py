@@ -51,7 +51,7 @@ def literal(value):
 
 
 def bin_dir():
-    """Where the newest installed server's programs are."""
+    """The directory of the newest installed server's programs."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
     if not found:
         raise FileNotFoundError("no /usr/lib/postgresql/*/bin/initdb: install Debian's postgresql package")
@@ -59,7 +59,7 @@ def bin_dir():
 
 
 class Queries:
-    """Rows as Python has them, for whatever has sql()."""
+    """Reads rows as dicts, for any class with sql()."""
 
     def sql(self, statement):
         """Runs a statement and returns what psql prints."""
@@ -153,7 +153,7 @@ class Cluster(Queries):
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
 
     def conninfo(self, **more):
-        """What stands in pgsasl_conninfo."""
+        """The connection string for pgsasl_conninfo."""
         words = {"host": "127.0.0.1", "port": self.port, "dbname": DATABASE, "user": PLUGIN_LOGIN,
                  "password": self.plugin_password} | more
         return " ".join(f"{name}={value}" for name, value in words.items())
@@ -164,7 +164,7 @@ class Cluster(Queries):
                           "--log", self.base / "server.log")
 
     def stop(self, mode="immediate"):
-        """Stops the server, if it runs, and waits for its end. Sessions of ours begin anew with their next statement."""
+        """Stops the server, if it runs, and waits for its end. Sessions of ours reconnect at their next statement."""
         for session in self.sessions:
             session.close()
         if (self.data / "postmaster.pid").exists():
@@ -173,13 +173,13 @@ class Cluster(Queries):
 
     def kill(self):
         """kill -9 for all of its processes at once, as when a machine loses power; waits until they are gone."""
-        os.kill(self.processes()[0], signal.SIGSTOP)  # it makes no other meanwhile
+        os.kill(self.processes()[0], signal.SIGSTOP)  # so that it starts no other process
         pids = self.processes()
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not any(map(alive, pids)), "the killed server to be gone")
-        # Where a dead process is not reaped soon, its pid in these files looks taken.
+        # A dead process that is not reaped yet makes its pid in these files look used.
         for lock in (self.data / "postmaster.pid", self.base / f".s.PGSQL.{self.port}.lock"):
             lock.unlink()
 
@@ -190,7 +190,7 @@ class Cluster(Queries):
         return [pid, *map(int, children)]
 
     def restart(self):
-        """Ends every connection and starts anew, on the same port."""
+        """Stops and starts the server, on the same port."""
         self.stop("fast")
         self.start()
 

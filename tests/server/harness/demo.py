@@ -39,7 +39,7 @@ LATE_APP = "127.0.0.7"  # an app on another machine
 
 
 def say(text=""):
-    """Prints at once: people watch."""
+    """Prints at once, because people watch."""
     print(text, flush=True)
 
 
@@ -179,7 +179,7 @@ class Demo:
             self.wrong(f"nothing of {word}")
 
     def how_to_go_on(self):
-        """For who keeps the servers."""
+        """Instructions for --keep."""
         log_in = ["swaks", "--server", "127.0.0.1", "--port", self.submission.port, "--tls", "--from", SENDER, "--to", RECIPIENT]
         say(f"""
 The servers are still up. Log in and send:

@@ -80,7 +80,7 @@ class Exim:
     def __init__(self, base, program, sasl_path, conninfo, preload=None, instead=None):
         """Makes the instance; its SASL plugins come from the directories of sasl_path. It is not started yet.
 
-        instead is text that stands in the place of contrib/exim's authenticators.
+        instead is text that replaces contrib/exim's authenticators.
         """
         self.instead = instead
         self.base, self.program = Path(base), Path(program)
@@ -125,7 +125,7 @@ class Exim:
         self.certificate = authority.certificate
 
     def write_for_exim(self, name, text):
-        """A file that root owns and the Exim user may read; replaced whole."""
+        """A file of root that the Exim user may read; replaced atomically."""
         with tempfile.NamedTemporaryFile("w", dir=self.base, delete=False, encoding="utf-8") as file:
             file.write(text)
         os.chmod(file.name, 0o640)
@@ -133,7 +133,7 @@ class Exim:
         os.replace(file.name, self.base / name)
 
     def configure(self, **options):
-        """Makes the sample's SASL configuration with these options hold from the next AUTH on; see sasl_conf()."""
+        """Writes the sample's SASL configuration with these options, for the next AUTH on; see sasl_conf()."""
         sample = (SAMPLES / "sasl/exim.conf").read_text(encoding="utf-8")
         ours = {"pgsasl_conninfo_file": self.sasl / "pgsasl.conninfo"}
         self.write_for_exim("sasl/exim.conf", sasl_conf(ours | options, sample))
@@ -180,5 +180,5 @@ class Exim:
         return (self.base / "log.txt").read_text(encoding="utf-8", errors="replace")
 
     def sanitizer_reports(self):
-        """What ASan and UBSan had to say."""
+        """The reports of ASan and UBSan."""
         return [path.read_text(encoding="utf-8", errors="replace") for path in sorted((self.base / "sanitizer").iterdir())]

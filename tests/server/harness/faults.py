@@ -26,9 +26,9 @@ def stopped(cluster):
 
 @contextlib.contextmanager
 def frozen(cluster):
-    """Every process of the server stands still; the kernel still takes connections for it."""
+    """Every process of the server is stopped by SIGSTOP; the kernel still accepts connections."""
     def signal_all(number):
-        for pid in cluster.processes()[:1] + cluster.processes():  # the first stands still before the others are counted
+        for pid in cluster.processes()[:1] + cluster.processes():  # the first is stopped before the others are listed
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
@@ -116,7 +116,7 @@ class SmallDisk:
             filler.unlink()
 
     def close(self):
-        """Takes it away; the cluster has to be stopped, while a smtpd may still hold a spool on it."""
+        """Takes it away; the cluster must be stopped before; an smtpd may still have a spool on it open."""
         run("umount", "--lazy", self.path)
 
 
@@ -163,8 +163,7 @@ class Relay:
 
 
 FIND_USER = "pgsasl.find_user(text, inet)"
-RECORD_FAILURE = ("pgsasl.record_failure(uuid, timestamptz, text, text, text, text[], text, inet, integer, inet, text, text, "
-                  "text)")
+RECORD_FAILURE = "pgsasl.record_failure(jsonb)"
 
 # As on a standby.
 read_only = of_role("SET default_transaction_read_only = on", "RESET default_transaction_read_only")

@@ -48,5 +48,5 @@ class PgBouncer:
         return run("psql", "-XqAt", "-c", command, f"postgresql://admin:admin@127.0.0.1:{self.port}/pgbouncer").stdout
 
     def conninfo(self):
-        """What stands in pgsasl_conninfo."""
+        """The connection string for pgsasl_conninfo."""
         return self.cluster.conninfo(port=self.port)

@@ -168,7 +168,7 @@ class Postfix:
         return self.config / "cert.pem"
 
     def set(self, **parameters):
-        """postconf -e; start() or reload() makes it hold."""
+        """postconf -e; start() or reload() puts it into effect."""
         run("postconf", "-c", self.config, "-e", *(f"{name}={value}" for name, value in parameters.items()))
 
     def add_service(self, name, sasl=None, processes="-", **parameters):
@@ -197,11 +197,11 @@ class Postfix:
         self._wait_for_services()
 
     def reload(self):
-        """Makes the configuration hold for new smtpd processes.
+        """Reads the configuration again, for new smtpd processes.
 
         A master writes its log by a blocking send to postlogd, which a reload ends and the master has to start again: when
-        other processes have filled the socket meanwhile, all of them wait for ever. Such an instance is begun anew; the
-        master never loads the module under test.
+        other processes have filled the socket meanwhile, all of them wait for ever. Such an instance is started again;
+        the master never loads the module under test.
         """
         run("postfix", "-c", self.config, "reload")
         try:
@@ -253,7 +253,7 @@ class Postfix:
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
     def sanitizer_reports(self):
-        """What ASan and UBSan had to say; before the chroot and inside it the path is the same."""
+        """The reports of ASan and UBSan; the path is the same before the chroot and inside it."""
         return [path.read_text(encoding="utf-8", errors="replace")
                 for path in sorted((self.base / "queue/sanitizer").iterdir())]
 
