@@ -32,12 +32,15 @@ NUMBERS = {
     "TWO_DIGITS": "CASE WHEN word ~ '^[0-9][0-9]$' THEN word::bigint END",
     "CHAR64": "nullif(strpos(digits64, word), 0) - 1",
     "CHARS64": "(SELECT sum((strpos(digits64, substr(word, i, 1)) - 1) * (1::bigint << (6 * i - 6)))\n"
-               "            FROM generate_series(1, 5) AS i WHERE word ~ crypt64)",
+    "            FROM generate_series(1, 5) AS i WHERE word ~ crypt64)",
 }
 WIDTHS = {"TWO_DIGITS": 2, "CHAR64": 1, "CHARS64": 5}
 
-TOKEN = re.compile(r"""\s*(?:(?P<string>"(?:[^"\\\n]|\\.)*")|(?P<char>'(?:[^'\\\n]|\\.)')|(?P<open>[({])|(?P<close>[)}])
-    |(?P<comma>,)|(?P<other>[^\s"'(){},]+))""", re.VERBOSE)
+TOKEN = re.compile(
+    r"""\s*(?:(?P<string>"(?:[^"\\\n]|\\.)*")|(?P<char>'(?:[^'\\\n]|\\.)')|(?P<open>[({])|(?P<close>[)}])
+    |(?P<comma>,)|(?P<other>[^\s"'(){},]+))""",
+    re.VERBOSE,
+)
 
 
 class Fault(Exception):
@@ -275,8 +278,10 @@ class Branch:
         if not after.text:
             self.add("word := rest;", "rest := '';")
         else:
-            self.add(f"word := split_part(rest, {quoted(after.text)}, 1);",
-                     f"rest := substr(rest, length(word) + {len(after.text) + 1});")
+            self.add(
+                f"word := split_part(rest, {quoted(after.text)}, 1);",
+                f"rest := substr(rest, length(word) + {len(after.text) + 1});",
+            )
         return after.text
 
     def check(self, part, end, in_decoy):
@@ -348,14 +353,17 @@ def sql_wrappings(schemes):
 def sql_length(schemes):
     """The longest hash."""
     longest = schemes.constants["HASH_MAX"] - 1
-    return (f"    ELSIF octet_length(hash) > {longest} THEN\n"
-            f"        fault := 'the hash is longer than {longest} bytes';\n")
+    return (
+        f"    ELSIF octet_length(hash) > {longest} THEN\n"
+        f"        fault := 'the hash is longer than {longest} bytes';\n"
+    )
 
 
 def sql_encodings(schemes):
     """The encodings by their names."""
     return "".join(
-        f"            WHEN {quoted(name)} THEN {quoted(encoding)}\n" for name, encoding in schemes.encodings.items())
+        f"            WHEN {quoted(name)} THEN {quoted(encoding)}\n" for name, encoding in schemes.encodings.items()
+    )
 
 
 # The manual page
@@ -384,7 +392,8 @@ def page_wrappings(schemes):
         if wrapping.kind == "WHOLE":
             items.setdefault(tuple(sorted(wrapping.prefixes)), []).append(f"{{{wrapping.name}}}")
     return "".join(
-        f".It Li {page_names(names)}\nbefore\n.Li {page_names(prefixes)}\n" for prefixes, names in items.items())
+        f".It Li {page_names(names)}\nbefore\n.Li {page_names(prefixes)}\n" for prefixes, names in items.items()
+    )
 
 
 def page_encodings(schemes):
