@@ -39,8 +39,8 @@ struct options_source {
 enum options_result {
     OPTIONS_OK,
     OPTIONS_NOT_CONFIGURED, /* neither pgsasl_conninfo nor pgsasl_conninfo_file: stay silent */
-    OPTIONS_INVALID /* each fault is logged in one line with option and file; defaults are used
-                       instead */
+    /* Each fault is logged in one line with option and file; defaults are used instead. */
+    OPTIONS_INVALID
 };
 
 /*

@@ -27,6 +27,7 @@ def pytest_configure():
 @pytest.fixture(scope="session", name="missing")
 def fixture_missing():
     """Says what the test machine lacks: the test is skipped for a person, and fails in CI."""
+
     def missing(what):
         if os.environ.get("CI") == "true":
             pytest.fail(what, pytrace=False)

@@ -27,9 +27,14 @@ def fixture_cache_file(workdir):
 def cached_service(postfix, name, path, processes="-", **options):
     """A service with a cache in path."""
     options = {f"pgsasl_{key}": value for key, value in options.items()}
-    return postfix.add_service(name, sasl_conf({
-        "pgsasl_conninfo_file": postfix.config / "sasl/pgsasl.conninfo", "pgsasl_verified_cache": path} | options),
-        processes=processes, syslog_name=f"postfix/{name}")
+    return postfix.add_service(
+        name,
+        sasl_conf(
+            {"pgsasl_conninfo_file": postfix.config / "sasl/pgsasl.conninfo", "pgsasl_verified_cache": path} | options
+        ),
+        processes=processes,
+        syslog_name=f"postfix/{name}",
+    )
 
 
 @pytest.fixture(scope="module", name="cached")
@@ -116,15 +121,22 @@ NEW_PASSWORD = "quite another one"
 REVOCATIONS = {
     "password changed by plain SQL": (
         "UPDATE pgsasl.smtp_users SET password_hash = '{new_hash}', rotation_grace = '0' WHERE username = '{name}'",
-        REJECTED, {"wrong_password", "stale_password"}),
+        REJECTED,
+        {"wrong_password", "stale_password"},
+    ),
     "password set": ("SELECT pgsasl.set_password('{name}', '{new}')", REJECTED, {"wrong_password", "stale_password"}),
     "disabled": ("UPDATE pgsasl.smtp_users SET enabled = false WHERE username = '{name}'", REJECTED, {"disabled_user"}),
     "deleted": ("DELETE FROM pgsasl.smtp_users WHERE username = '{name}'", REJECTED, {"deleted_user"}),
-    "suspended": ("UPDATE pgsasl.accounts SET standing = 'suspended' WHERE account_id = {account_id}",
-                  REJECTED, {"account_suspended"}),
+    "suspended": (
+        "UPDATE pgsasl.accounts SET standing = 'suspended' WHERE account_id = {account_id}",
+        REJECTED,
+        {"account_suspended"},
+    ),
     "address taken off the list": (
         "UPDATE pgsasl.smtp_users SET allowed_networks = '{{192.0.2.0/24}}' WHERE username = '{name}'",
-        NOT_AUTHORIZED, {"ip_not_authorized"}),
+        NOT_AUTHORIZED,
+        {"ip_not_authorized"},
+    ),
 }
 
 
@@ -137,8 +149,11 @@ def test_revoked_at_once(db, desk, cached, make_user, revocation):
         for session in (smtp, other):
             assert session.authenticate("PLAIN", plain(*user.octets)) == ACCEPTED
     with Smtp(cached) as smtp, Smtp(cached) as other:
-        db.sql(statement.format(name=user.name, account_id=user.account_id, new=NEW_PASSWORD,
-                                new_hash=cheap_hash(NEW_PASSWORD)))
+        db.sql(
+            statement.format(
+                name=user.name, account_id=user.account_id, new=NEW_PASSWORD, new_hash=cheap_hash(NEW_PASSWORD)
+            )
+        )
         for session in (smtp, other):
             outcome = desk.attempt(session.authenticate, "PLAIN", plain(*user.octets))
             assert outcome.reply == wanted

@@ -27,7 +27,8 @@ def test_wrong_password(service, postfix, desk, user, client, mechanism):
     outcome = desk.attempt(CLIENTS[client], service["submission"], user.name, "wrong", mechanism, postfix.certificate)
     assert outcome.reply.reply == REJECTED, outcome.reply.transcript
     assert {(row.username, row.reason, row.mechanism) for row in outcome.rows} == {
-        (user.name, "wrong_password", mechanism)}
+        (user.name, "wrong_password", mechanism)
+    }
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)

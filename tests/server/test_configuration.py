@@ -13,10 +13,13 @@ from harness.postfix import LogMark
 @pytest.fixture(name="own_user")
 def fixture_own_user(db):
     """Adds a row to the site's own table and returns its name."""
+
     def own_user(enabled=True, standing="good", stored=cheap_hash(PASSWORD)):
         name = f"own-{uuid.uuid4().hex[:8]}"
-        db.sql("INSERT INTO mail_users VALUES "
-               f"({literal(name)}, {literal(stored)}, {literal(enabled)}, {literal(standing)})")
+        db.sql(
+            "INSERT INTO mail_users VALUES "
+            f"({literal(name)}, {literal(stored)}, {literal(enabled)}, {literal(standing)})"
+        )
         return name
 
     return own_user

@@ -21,8 +21,10 @@ NAME, WRONG_NAME = "IP:127.0.0.1,DNS:localhost", "DNS:elsewhere.test"
 class TlsCluster:
     """A cluster that accepts the plugin only over TLS and only with a client certificate."""
 
-    HBA = f"hostssl all {PLUGIN_LOGIN} 127.0.0.1/32 scram-sha-256 clientcert=verify-full\n" \
-          f"host all {PLUGIN_LOGIN} all reject\n"
+    HBA = (
+        f"hostssl all {PLUGIN_LOGIN} 127.0.0.1/32 scram-sha-256 clientcert=verify-full\n"
+        f"host all {PLUGIN_LOGIN} all reject\n"
+    )
 
     def __init__(self, base, authority):
         self.cluster = Cluster.create(base)
@@ -92,12 +94,21 @@ def fixture_server(workdir, ours, library):
 @pytest.fixture(scope="module", name="add_service")
 def fixture_add_service(postfix, server, ours, client):
     """Adds a service whose conninfo has these words beside the usual ones."""
+
     def add_service(name, **words):
-        usual = {"sslmode": "verify-full", "sslrootcert": ours.certificate, "sslcert": client.certificate,
-                 "sslkey": client.key}
+        usual = {
+            "sslmode": "verify-full",
+            "sslrootcert": ours.certificate,
+            "sslcert": client.certificate,
+            "sslkey": client.key,
+        }
         conninfo = server.cluster.conninfo(**{word: value for word, value in (usual | words).items() if value})
-        return postfix.add_service(name, sasl_conf({"pgsasl_conninfo_file": None, "pgsasl_conninfo": conninfo}),
-                                   processes=1, syslog_name=f"postfix/{name}")
+        return postfix.add_service(
+            name,
+            sasl_conf({"pgsasl_conninfo_file": None, "pgsasl_conninfo": conninfo}),
+            processes=1,
+            syslog_name=f"postfix/{name}",
+        )
 
     return add_service
 
@@ -111,11 +122,17 @@ def test_verify_full(server, identities, add_service):
     with Smtp(add_service("tls-full")) as smtp:
         for _ in range(2):
             assert smtp.authenticate("PLAIN", WRONG) == REJECTED
-            server.cluster.admin(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{PLUGIN_LOGIN}'")
+            server.cluster.admin(
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{PLUGIN_LOGIN}'"
+            )
         assert smtp.authenticate("PLAIN", RIGHT) == ACCEPTED
-        assert server.cluster.admin(
-            "SELECT ssl, client_dn FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
-            f"WHERE usename = '{PLUGIN_LOGIN}'") == f"t|/CN={PLUGIN_LOGIN}"
+        assert (
+            server.cluster.admin(
+                "SELECT ssl, client_dn FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
+                f"WHERE usename = '{PLUGIN_LOGIN}'"
+            )
+            == f"t|/CN={PLUGIN_LOGIN}"
+        )
 
 
 REFUSALS = {
@@ -160,15 +177,23 @@ def test_no_client_certificate(postfix, server, identities, add_service):
 
 
 FAULTS = {
-    "no file": (lambda base, ours, client: {"sslrootcert": base / "nowhere.pem"},
-                r"sslrootcert \S*nowhere.pem cannot be used: No such file"),
-    "no certificate in it": (lambda base, ours, client: {"sslrootcert": ours.config},
-                             r"sslrootcert \S*openssl.cnf cannot be used: no certificate or crl found"),
+    "no file": (
+        lambda base, ours, client: {"sslrootcert": base / "nowhere.pem"},
+        r"sslrootcert \S*nowhere.pem cannot be used: No such file",
+    ),
+    "no certificate in it": (
+        lambda base, ours, client: {"sslrootcert": ours.config},
+        r"sslrootcert \S*openssl.cnf cannot be used: no certificate or crl found",
+    ),
     "another's key": (lambda base, ours, client: {"sslkey": ours.key}, r"sslkey \S*ca.key is not the key of sslcert"),
-    "key for all to read": (lambda base, ours, client: {"sslkey": open_copy(client.key, base)},
-                            r"sslkey \S*open.key must be a file that others cannot read"),
-    "key with a pass phrase": (lambda base, ours, client: {"sslkey": locked_copy(client.key, base)},
-                               r"sslkey \S*locked.key cannot be used"),
+    "key for all to read": (
+        lambda base, ours, client: {"sslkey": open_copy(client.key, base)},
+        r"sslkey \S*open.key must be a file that others cannot read",
+    ),
+    "key with a pass phrase": (
+        lambda base, ours, client: {"sslkey": locked_copy(client.key, base)},
+        r"sslkey \S*locked.key cannot be used",
+    ),
 }
 
 

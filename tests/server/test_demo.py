@@ -57,7 +57,8 @@ def test_keep_and_stop(demo):
     assert processes_of(demo.scratch) != []
     log_in, query, stop = (
         textwrap.dedent(done.stdout.split(before)[1].split(after)[0])
-        for before, after in (("Log in and send:\n", "Query:"), ("Query:\n", "Look:"), ("Stop:\n", "\n\n")))
+        for before, after in (("Log in and send:\n", "Query:"), ("Query:\n", "Look:"), ("Stop:\n", "\n\n"))
+    )
     assert "queued as" in run("bash", "-c", log_in).stdout
     assert "account_suspended" in run("bash", "-c", query).stdout
     run("bash", "-c", stop, cwd=SOURCE)

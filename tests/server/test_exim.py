@@ -190,8 +190,11 @@ def reasons(db, name):
 @pytest.fixture(name="spooling")
 def fixture_spooling(exim, spool, configure):
     """The port without TLS, with a spool and a short deadline."""
+
     def spooling(**options):
-        configure(**{"pgsasl_require_tls": "no", "pgsasl_timeout_ms": TIMEOUT_MS, "pgsasl_spool_file": spool.path} | options)
+        configure(
+            **{"pgsasl_require_tls": "no", "pgsasl_timeout_ms": TIMEOUT_MS, "pgsasl_spool_file": spool.path} | options
+        )
         return exim.services["clear"]
 
     return spooling
@@ -242,8 +245,9 @@ def test_dropped_packets(spooling, spool, cluster, db, user):
         stack.callback(network.close)
         relay = faults.Relay(cluster, network.ADDRESS, network.NAME)
         stack.callback(relay.close)
-        service = spooling(pgsasl_conninfo_file=None,
-                           pgsasl_conninfo=cluster.conninfo(host=network.ADDRESS, port=relay.port))
+        service = spooling(
+            pgsasl_conninfo_file=None, pgsasl_conninfo=cluster.conninfo(host=network.ADDRESS, port=relay.port)
+        )
         with network.dropping():
             for mechanism in MECHANISMS:
                 assert answer(service, mechanism, user.name, user.password) == LATER

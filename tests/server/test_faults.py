@@ -56,19 +56,35 @@ class FaultyCluster:
 
     def conninfo(self, route):
         """A connection string to the cluster."""
-        return self.cluster.conninfo(**{
-            "direct": {}, "relay": {"port": self.relay.port},
-            "far": {"host": self.network.ADDRESS, "port": self.far_relay.port},
-            "writer": {"target_session_attrs": "read-write"}, "named": {"host": HOST_NAME}}[route])
+        return self.cluster.conninfo(
+            **{
+                "direct": {},
+                "relay": {"port": self.relay.port},
+                "far": {"host": self.network.ADDRESS, "port": self.far_relay.port},
+                "writer": {"target_session_attrs": "read-write"},
+                "named": {"host": HOST_NAME},
+            }[route]
+        )
 
     def service(self, route, name=None, processes=1, **options):
         """A service of one smtpd process, which every connection gets."""
         name = f"faulty-{name or route}"
         if name not in self.postfix.services:
-            self.postfix.add_service(name, sasl_conf({
-                "pgsasl_conninfo_file": None, "pgsasl_conninfo": self.conninfo(route), "pgsasl_timeout_ms": TIMEOUT_MS,
-                "pgsasl_spool_file": self.spool.path} | options), processes=processes, syslog_name=f"postfix/{name}",
-                smtpd_peername_lookup="no")
+            self.postfix.add_service(
+                name,
+                sasl_conf(
+                    {
+                        "pgsasl_conninfo_file": None,
+                        "pgsasl_conninfo": self.conninfo(route),
+                        "pgsasl_timeout_ms": TIMEOUT_MS,
+                        "pgsasl_spool_file": self.spool.path,
+                    }
+                    | options
+                ),
+                processes=processes,
+                syslog_name=f"postfix/{name}",
+                smtpd_peername_lookup="no",
+            )
         return self.postfix.services[name]
 
     def connect(self, route, **options):
@@ -120,18 +136,25 @@ DETAILS = {
     "no privilege to look up": "permission denied for function find_user",
 }
 
-# Name: the way to the database, the fault, and what the rows' detail says. In all of these nothing is known of the user.
-LOOK_UP_FAULTS = {name: ("direct", of_cluster(fault), DETAILS[name]) for name, fault in faults.LOOK_UP_FAULTS.items()} | {
+# Name: the way to the database, the fault, and what the rows' detail says. In all of these nothing is known of the
+# user.
+LOOK_UP_FAULTS = {
+    name: ("direct", of_cluster(fault), DETAILS[name]) for name, fault in faults.LOOK_UP_FAULTS.items()
+} | {
     "listener that says nothing": ("relay", lambda faulty: faulty.relay.silent(), "the server does not answer a "),
     "port that drops packets": ("far", lambda faulty: faulty.network.dropping(), "the server does not answer a "),
     "wrong database password": ("direct", another_password, "password authentication failed"),
     "read-only server where a writable one is asked for": (
-        "writer", of_cluster(faults.read_only), "session is read-only"),
+        "writer",
+        of_cluster(faults.read_only),
+        "session is read-only",
+    ),
 }
 
 # In these the look-up works, and the row cannot be stored.
 AUDIT_FAULTS = {name: of_cluster(fault) for name, fault in faults.AUDIT_FAULTS.items()} | {
-    "disk full": lambda faulty: faulty.disk.full()}
+    "disk full": lambda faulty: faulty.disk.full()
+}
 
 
 def wait_until_drained(faulty, name):
@@ -173,8 +196,10 @@ def test_nothing_known(faulty, fault, when):
 @contextlib.contextmanager
 def silent_name_server(faulty):
     """The name server drops all packets. smtpd reads resolv.conf in its chroot."""
-    with faulty.network.dropping(), faults.files(faulty.postfix.base / "queue/etc", {
-            "resolv.conf": f"nameserver {faulty.network.ADDRESS}\noptions timeout:1 attempts:1\n"}):
+    with faulty.network.dropping(), faults.files(
+        faulty.postfix.base / "queue/etc",
+        {"resolv.conf": f"nameserver {faulty.network.ADDRESS}\noptions timeout:1 attempts:1\n"},
+    ):
         yield
 
 
@@ -232,8 +257,11 @@ def test_nothing_stays_behind(faulty, table):
         with faults.locked(faulty.cluster, table):
             for _ in range(2):
                 assert smtp.log_in("PLAIN", name, "wrong").code in (454, 535)
-            wait_for(lambda: faulty.cluster.admin("SELECT count(*) FROM pg_locks WHERE NOT granted") == "0",
-                     "the queries to end while the lock is still held", timeout=0.4)
+            wait_for(
+                lambda: faulty.cluster.admin("SELECT count(*) FROM pg_locks WHERE NOT granted") == "0",
+                "the queries to end while the lock is still held",
+                timeout=0.4,
+            )
     wait_until_drained(faulty, name)
     assert len(faulty.reasons(name)) == 3
 

@@ -39,13 +39,18 @@ class Pair:
 
     def conninfo(self, *clusters, **more):
         """One connection string for several servers."""
-        return self.primary.conninfo(host=",".join("127.0.0.1" for _ in clusters),
-                                     port=",".join(str(one.port) for one in clusters), **more)
+        return self.primary.conninfo(
+            host=",".join("127.0.0.1" for _ in clusters), port=",".join(str(one.port) for one in clusters), **more
+        )
 
     def service(self, name, conninfo, audit=None):
         """A service of one process, with a spool of its own."""
-        options = {"pgsasl_conninfo_file": None, "pgsasl_conninfo": conninfo, "pgsasl_timeout_ms": TIMEOUT_MS,
-                   "pgsasl_spool_file": self.spool(name).path}
+        options = {
+            "pgsasl_conninfo_file": None,
+            "pgsasl_conninfo": conninfo,
+            "pgsasl_timeout_ms": TIMEOUT_MS,
+            "pgsasl_spool_file": self.spool(name).path,
+        }
         if audit:
             options["pgsasl_audit_conninfo"] = audit
         return self.postfix.add_service(name, sasl_conf(options), processes=1)
@@ -95,16 +100,22 @@ def test_who_is_asked(pair, what):
     """target_session_attrs decides, and a hot standby answers look-ups."""
     attrs, order, wanted = ATTRS[what]
     name = "ha-" + what.replace(" ", "-").replace(",", "")
-    service = pair.service(name, pair.conninfo(*(getattr(pair, which) for which in order), target_session_attrs=attrs,
-                                               application_name=name))
+    service = pair.service(
+        name,
+        pair.conninfo(*(getattr(pair, which) for which in order), target_session_attrs=attrs, application_name=name),
+    )
     assert answer(service, "app-1", PASSWORD) == ACCEPTED
     assert [which for which in order if asked(getattr(pair, which), name)] == [wanted]
 
 
 def test_failover(pair):
-    """The primary dies. Look-ups on the standby continue; a service that needs the primary answers 454; no row is lost or doubled."""
+    """The primary dies: the standby answers look-ups, who needs the primary gets 454, no row is lost or doubled."""
     both = pair.standby, pair.primary
-    split = pair.service("ha-split", pair.conninfo(*both, target_session_attrs="any"), pair.conninfo(*both, target_session_attrs="read-write"))
+    split = pair.service(
+        "ha-split",
+        pair.conninfo(*both, target_session_attrs="any"),
+        pair.conninfo(*both, target_session_attrs="read-write"),
+    )
     single = pair.service("ha-single", pair.conninfo(*both, target_session_attrs="read-write"))
     for service, name in ((split, "app-2"), (single, "app-3")):
         assert answer(service, name, "wrong") == REJECTED
@@ -122,6 +133,7 @@ def test_failover(pair):
     pair.standby.promote()
     assert answer(single, "app-3", PASSWORD) == ACCEPTED
     for service, name, user in ((split, "ha-split", "app-2"), (single, "ha-single", "app-3")):
+
         def drained(service=service, name=name, user=user):
             assert answer(service, user, PASSWORD) == ACCEPTED
             return not pair.spool(name).waiting()

@@ -94,6 +94,10 @@ def test_one_connection_a_process(db, postfix, user):
             for _ in range(4):
                 smtp.authenticate("PLAIN", plain(user.octets[0], b"wrong"))
             assert smtp.authenticate("PLAIN", plain(*user.octets)) == ACCEPTED
-            backends.add(db.value("""SELECT max(backend_start) AS latest FROM pg_stat_activity
-                                     WHERE usename = 'pgsasl_plugin'"""))
+            backends.add(
+                db.value(
+                    """SELECT max(backend_start) AS latest FROM pg_stat_activity
+                                     WHERE usename = 'pgsasl_plugin'"""
+                )
+            )
     assert len(backends) == 1, backends

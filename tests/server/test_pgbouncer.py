@@ -25,11 +25,22 @@ def fixture_pools(workdir, cluster, postfix):
     made = {}
     try:
         for name, (mode, prepared, size) in POOLS.items():
-            made[name] = PgBouncer(workdir / f"pgbouncer-{name}", cluster, pool_mode=mode, default_pool_size=size,
-                                   query_wait_timeout=1)
-            made[name].service = postfix.add_service(f"pool-{name}", sasl_conf({
-                "pgsasl_conninfo_file": None, "pgsasl_conninfo": made[name].conninfo(), "pgsasl_timeout_ms": TIMEOUT_MS,
-                "pgsasl_prepared_statements": prepared}), processes=4, syslog_name=f"postfix/pool-{name}")
+            made[name] = PgBouncer(
+                workdir / f"pgbouncer-{name}", cluster, pool_mode=mode, default_pool_size=size, query_wait_timeout=1
+            )
+            made[name].service = postfix.add_service(
+                f"pool-{name}",
+                sasl_conf(
+                    {
+                        "pgsasl_conninfo_file": None,
+                        "pgsasl_conninfo": made[name].conninfo(),
+                        "pgsasl_timeout_ms": TIMEOUT_MS,
+                        "pgsasl_prepared_statements": prepared,
+                    }
+                ),
+                processes=4,
+                syslog_name=f"postfix/pool-{name}",
+            )
         yield made
     finally:
         for pool in made.values():

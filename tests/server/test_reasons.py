@@ -31,8 +31,17 @@ def test_every_reason_has_its_login(db):
 
 
 # These look the same to a client.
-ALIKE = ("no such user", "deleted user", "disabled user", "account suspended", "account closed", "account past due",
-         "wrong password", "an e-mail address for a name", "a blank after the name")
+ALIKE = (
+    "no such user",
+    "deleted user",
+    "disabled user",
+    "account suspended",
+    "account closed",
+    "account past due",
+    "wrong password",
+    "an e-mail address for a name",
+    "a blank after the name",
+)
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
@@ -48,10 +57,20 @@ def test_replies_are_alike(connect, make_user, mechanism):
     assert len(dialogues) == 1, dialogues
 
 
-STORED = {"empty": "", "star": "*", "bang": "!", "bare $6$": "$6$", "cut bcrypt": "$2b$10$short", "NULL": None,
-          "DES": "abJnggxhB/yWI", "MD5": "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", "clear text": "right horse battery",
-          "plain prefix": "{PLAIN}right horse battery", "cut sha256-crypt": cheap_hash("right horse battery")[:-1],
-          "unknown scheme": "$99$abc$def"}
+STORED = {
+    "empty": "",
+    "star": "*",
+    "bang": "!",
+    "bare $6$": "$6$",
+    "cut bcrypt": "$2b$10$short",
+    "NULL": None,
+    "DES": "abJnggxhB/yWI",
+    "MD5": "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/",
+    "clear text": "right horse battery",
+    "plain prefix": "{PLAIN}right horse battery",
+    "cut sha256-crypt": cheap_hash("right horse battery")[:-1],
+    "unknown scheme": "$99$abc$def",
+}
 
 
 @pytest.mark.parametrize("password", [b"", b"x", b"right horse battery"], ids=["empty", "one byte", "right"])
@@ -89,11 +108,16 @@ def test_changes_hold_from_the_next_attempt(connect, db, user):
 
 def test_same_work_for_nobody(connect, db, make_user):
     """An unknown, a deleted and a disabled user cost as much time as a wrong password: a decoy is hashed."""
+
     def stored():
         return db.sql("SELECT pgsasl.hash_password('right horse battery')")
 
-    users = {"wrong": make_user(stored=stored()), "disabled": make_user(stored=stored(), enabled=False),
-             "deleted": make_user(stored=stored(), deleted=True), "latest": make_user(stored=stored())}
+    users = {
+        "wrong": make_user(stored=stored()),
+        "disabled": make_user(stored=stored(), enabled=False),
+        "deleted": make_user(stored=stored(), deleted=True),
+        "latest": make_user(stored=stored()),
+    }
     names = {what: user.name for what, user in users.items()} | {"unknown": "nobody-at-all"}
     best = {}
     for _ in range(4):

@@ -14,10 +14,13 @@ PUNCTUAL, LATE = "127.0.0.1", "127.0.0.7"
 @pytest.fixture(name="rotate")
 def fixture_rotate(db):
     """Gives a user another password by plain SQL, as a web panel would; grace None leaves rotation_grace alone."""
+
     def rotate(user, password, grace=None):
         more = f", rotation_grace = {literal(grace)}" if grace else ""
-        db.sql(f"UPDATE pgsasl.smtp_users SET password_hash = {literal(cheap_hash(password.decode()))}{more} "
-               f"WHERE username = {literal(user.name)}")
+        db.sql(
+            f"UPDATE pgsasl.smtp_users SET password_hash = {literal(cheap_hash(password.decode()))}{more} "
+            f"WHERE username = {literal(user.name)}"
+        )
 
     return rotate
 
@@ -42,7 +45,7 @@ def columns(db, table, condition, *names):
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_grace(connect, desk, db, app, rotate, mechanism):
-    """Both log in during the grace; the late client is listed with its address; afterwards the old password is stale."""
+    """Both log in during the grace; the late client is listed; afterwards the old password is stale."""
     rotate(app, NEW, grace="1 hour")
     assert login(connect, app, NEW, mechanism=mechanism) == ACCEPTED
     assert login(connect, app, OLD, LATE, mechanism) == ACCEPTED
@@ -79,7 +82,10 @@ def test_two_rotations(connect, desk, db, app, rotate):
 
 BEATS = {
     "disabled": ("UPDATE pgsasl.smtp_users SET enabled = false WHERE user_id = {user_id}", "disabled_user"),
-    "suspended": ("UPDATE pgsasl.accounts SET standing = 'suspended' WHERE account_id = {account_id}", "account_suspended"),
+    "suspended": (
+        "UPDATE pgsasl.accounts SET standing = 'suspended' WHERE account_id = {account_id}",
+        "account_suspended",
+    ),
     "deleted": ("DELETE FROM pgsasl.smtp_users WHERE user_id = {user_id}", "deleted_user"),
 }
 
@@ -103,8 +109,14 @@ def test_rotate_password(connect, db, app):
     assert login(connect, app, OLD) == ACCEPTED
 
 
-WHITE = {"blank after": b"%s ", "blank before": b" %s", "tab and CR": b"\t%s\r", "no-break space": b"\xc2\xa0%s",
-         "zero-width space": b"%s\xe2\x80\x8b", "byte order mark": b"\xef\xbb\xbf%s"}
+WHITE = {
+    "blank after": b"%s ",
+    "blank before": b" %s",
+    "tab and CR": b"\t%s\r",
+    "no-break space": b"\xc2\xa0%s",
+    "zero-width space": b"%s\xe2\x80\x8b",
+    "byte order mark": b"\xef\xbb\xbf%s",
+}
 
 
 @pytest.mark.parametrize("what", WHITE)
@@ -176,9 +188,12 @@ def test_a_stamp_waits_for_nobody(connect, cluster, db, app):
 @pytest.fixture(name="limits")
 def fixture_limits(db):
     """Sets the limits of throttling for one test; the others have none."""
+
     def limits(user_client, client):
-        db.sql(f"UPDATE pgsasl.settings SET throttle_user_client = {literal(user_client)}, "
-               f"throttle_client = {literal(client)}")
+        db.sql(
+            f"UPDATE pgsasl.settings SET throttle_user_client = {literal(user_client)}, "
+            f"throttle_client = {literal(client)}"
+        )
 
     yield limits
     limits(None, None)
@@ -188,14 +203,16 @@ THROTTLED = "127.0.0.21"
 
 
 def test_throttled_user(connect, db, app, limits):
-    """Past the limit even the right password gets 454, from that address only; rows are merged and their sum is right."""
+    """Past the limit even the right password gets 454, from that address only; rows are merged."""
     limits(3, None)
     for _ in range(3):
         assert login(connect, app, b"wrong", THROTTLED) == REJECTED
     for number in range(1, 8):
         assert login(connect, app, OLD, THROTTLED, ("PLAIN", "LOGIN")[number % 2]) == LATER
-        (row,) = db.rows("SELECT count(*) AS rows, sum(attempts) AS attempts FROM pgsasl.auth_failures "
-                         f"WHERE reason = 'throttled' AND username = {literal(app.name)}")
+        (row,) = db.rows(
+            "SELECT count(*) AS rows, sum(attempts) AS attempts FROM pgsasl.auth_failures "
+            f"WHERE reason = 'throttled' AND username = {literal(app.name)}"
+        )
         assert row["attempts"] == number and row["rows"] <= 2  # a minute may turn in between
     assert login(connect, app, OLD, "127.0.0.22") == ACCEPTED
 
@@ -211,8 +228,13 @@ def test_throttled_client(connect, db, make_user, limits):
         with connect(source="127.0.0.23") as smtp:
             assert smtp.authenticate("PLAIN", plain(name.encode(), OLD)) == LATER
     assert login(connect, users[0], OLD, "127.0.0.24") == ACCEPTED
-    assert db.value("SELECT sum(attempts) FROM pgsasl.auth_failures WHERE reason = 'throttled' "
-                    "AND client_addr = '127.0.0.23'") == 3
+    assert (
+        db.value(
+            "SELECT sum(attempts) FROM pgsasl.auth_failures WHERE reason = 'throttled' "
+            "AND client_addr = '127.0.0.23'"
+        )
+        == 3
+    )
 
 
 def test_stale_counts_once(connect, app, rotate, limits):

@@ -23,8 +23,12 @@ def fixture_spool(workdir):
 @pytest.fixture(scope="module", name="spooling")
 def fixture_spooling(postfix, cluster, spool):
     """A service of several processes that has the spool."""
-    return postfix.add_service("spooling", sasl_conf({
-        "pgsasl_conninfo_file": None, "pgsasl_conninfo": cluster.conninfo(), "pgsasl_spool_file": spool.path}))
+    return postfix.add_service(
+        "spooling",
+        sasl_conf(
+            {"pgsasl_conninfo_file": None, "pgsasl_conninfo": cluster.conninfo(), "pgsasl_spool_file": spool.path}
+        ),
+    )
 
 
 def test_outage_is_spooled_and_drained(spooling, spool, cluster, db, user):
@@ -38,8 +42,10 @@ def test_outage_is_spooled_and_drained(spooling, spool, cluster, db, user):
         assert {line["reason"] for line in lines} == {"backend_unavailable"}
         assert smtp.log_in("PLAIN", user.name, user.password) == ACCEPTED
     assert spool.waiting() == []
-    found = db.rows("SELECT attempt_id, occurred_at, recorded_at FROM pgsasl.auth_failures "
-                    f"WHERE username = '{user.name}' ORDER BY occurred_at")
+    found = db.rows(
+        "SELECT attempt_id, occurred_at, recorded_at FROM pgsasl.auth_failures "
+        f"WHERE username = '{user.name}' ORDER BY occurred_at"
+    )
     assert [row["attempt_id"] for row in found] == [line["attempt_id"] for line in lines]
     assert all(row["occurred_at"] <= row["recorded_at"] for row in found)
 

@@ -7,8 +7,10 @@ from .cluster import literal
 from .postfix import LogMark
 
 # docs/design.md: the line of a rejected attempt, after what the mail server puts before it.
-LINE = (r'rejected reason=(?P<reason>\w+) username="(?P<username>(?:[^"\\]|\\.)*)" '
-        r"client=(?P<client>\S*) mechanism=(?P<mechanism>\S+) attempt=(?P<attempt>[0-9a-f-]{36})")
+LINE = (
+    r'rejected reason=(?P<reason>\w+) username="(?P<username>(?:[^"\\]|\\.)*)" '
+    r"client=(?P<client>\S*) mechanism=(?P<mechanism>\S+) attempt=(?P<attempt>[0-9a-f-]{36})"
+)
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,20 @@ class Audit:
 
     def reasons(self, username):
         """The reasons of one user name's rows, in the order of the attempts."""
-        return [row["reason"] for row in self.session.rows(
-            f"SELECT reason FROM pgsasl.auth_failures WHERE username = {literal(username)} ORDER BY occurred_at")]
+        return [
+            row["reason"]
+            for row in self.session.rows(
+                f"SELECT reason FROM pgsasl.auth_failures WHERE username = {literal(username)} ORDER BY occurred_at"
+            )
+        ]
 
     def _rows(self, condition):
-        return [Row(**row) for row in self.session.rows(
-            f"SELECT {self.COLUMNS} FROM pgsasl.auth_failures WHERE {condition} ORDER BY recorded_at, attempt_id")]
+        return [
+            Row(**row)
+            for row in self.session.rows(
+                f"SELECT {self.COLUMNS} FROM pgsasl.auth_failures WHERE {condition} ORDER BY recorded_at, attempt_id"
+            )
+        ]
 
 
 @dataclass
