@@ -163,8 +163,7 @@ class Relay:
 
 
 FIND_USER = "pgsasl.find_user(text, inet)"
-RECORD_FAILURE = ("pgsasl.record_failure(uuid, timestamptz, text, text, text, text[], text, inet, integer, inet, text, text, "
-                  "text)")
+RECORD_FAILURE = "pgsasl.record_failure(jsonb)"
 
 # As on a standby.
 read_only = of_role("SET default_transaction_read_only = on", "RESET default_transaction_read_only")
