@@ -16,8 +16,9 @@
 #include "pg/sqlstate.h"
 
 enum {
-    IDLE_MS = 1000,            /* a connection not used for so long may have died unnoticed */
-    SERVER_TIMEOUT_MIN_MS = 50 /* what a busy machine may need for a query that takes no time */
+    IDLE_MS = 1000,             /* a connection not used for so long may have died unnoticed */
+    SERVER_TIMEOUT_MIN_MS = 50, /* what a busy machine may need for a query that takes no time */
+    READS_MAX = 1024            /* of one answer, which is one row: some kilobytes each */
 };
 
 /* ---- sending ---- */
@@ -99,9 +100,15 @@ static bool flush(struct pg *pg, struct deadline deadline)
 
 /* ---- reading ---- */
 
+/* libpq keeps all that comes: a query that returns a whole table, or a server without end, must not
+ * fill the memory until the deadline. */
 static bool wait_result(struct pg *pg, struct deadline deadline)
 {
-    while (PQisBusy(pg->conn)) {
+    for (int reads = 0; PQisBusy(pg->conn); reads++) {
+        if (reads == READS_MAX) {
+            pg_set_error(pg, "the query returns far more than one row", NULL);
+            return false;
+        }
         if (!pg_wait(pg->conn, POLLIN, deadline)) {
             pg_set_error(pg, "the server does not answer a query", NULL);
             return false;
