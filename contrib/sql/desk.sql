@@ -82,7 +82,7 @@ BEGIN
             WHEN standing = u.account_standing THEN ', set for this user' ELSE ', set for its account' END,
             standing = 'good'),
         ('password', concat_ws(', ', substring(u.password_hash FROM '^\{[^}]+\}|^\$[^$]+\$|^SCRAM-SHA-256'),
-            'set at ' || date_trunc('second', u.password_changed_at)), pgsasl.decoy_of(u.password_hash) IS NOT NULL),
+            'set at ' || date_trunc('second', u.password_changed_at)), pgsasl.hash_fault(u.password_hash) IS NULL),
         ('addresses', coalesce(nullif(array_to_string(u.allowed_networks, ', '), ''), 'anywhere'), NULL),
         ('throttled from', coalesce(throttled, 'nowhere'), throttled IS NULL),
         ('last login', coalesce(nullif(concat_ws(' from ', date_trunc('second', u.last_login_at), host(u.last_login_from)),

@@ -20,7 +20,7 @@ AS $$
 BEGIN
     DELETE FROM pgsasl.retired_passwords r -- set back: it is retired no more
     WHERE r.user_id = NEW.user_id AND r.password_hash = NEW.password_hash;
-    IF pgsasl.decoy_of(OLD.password_hash) IS NOT NULL THEN
+    IF pgsasl.hash_fault(OLD.password_hash) IS NULL THEN
         INSERT INTO pgsasl.retired_passwords (user_id, password_hash, accepted_until)
         VALUES (NEW.user_id, OLD.password_hash, now() + NEW.rotation_grace);
     END IF;
