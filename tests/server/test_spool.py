@@ -84,8 +84,13 @@ def fixture_backlog(workdir):
 @pytest.fixture(name="log_in")
 def fixture_log_in(postfix, cluster, backlog, user):
     """One login after the other at a service that has this spool."""
-    service = postfix.services.get("backlog") or postfix.add_service("backlog", sasl_conf({
-        "pgsasl_conninfo_file": None, "pgsasl_conninfo": cluster.conninfo(), "pgsasl_spool_file": backlog.path}), processes=1)
+    service = postfix.services.get("backlog") or postfix.add_service(
+        "backlog",
+        sasl_conf(
+            {"pgsasl_conninfo_file": None, "pgsasl_conninfo": cluster.conninfo(), "pgsasl_spool_file": backlog.path}
+        ),
+        processes=1,
+    )
 
     def log_in(password=user.password):
         with Smtp(service) as smtp:
@@ -132,8 +137,12 @@ def test_poison_takes_nothing_with_it(log_in, backlog, db, postfix):
         file.write(bytes(17000) + b"\n")
     backlog.fill(rows[100:])
     drain(log_in, backlog, 10)
-    found = [row["attempt_id"] for row in db.rows(
-        "SELECT attempt_id, attempts FROM pgsasl.auth_failures WHERE username = 'poisoned' AND attempts = 1")]
+    found = [
+        row["attempt_id"]
+        for row in db.rows(
+            "SELECT attempt_id, attempts FROM pgsasl.auth_failures WHERE username = 'poisoned' AND attempts = 1"
+        )
+    ]
     assert sorted(found) == sorted(good)
     assert len(log.lines("spooled line skipped")) == 4
     for _, words in POISON.values():
@@ -158,11 +167,13 @@ def test_rows_of_one_transaction_are_all_or_none(log_in, backlog, db, cluster):
 
 def test_a_refused_commit_is_halved(log_in, backlog, db):
     """Where the database refuses a whole transaction and does not say which row is at fault, halving finds it."""
-    db.sql("""
+    db.sql(
+        """
         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
             IF NEW.username = 'refused' THEN RAISE data_exception; END IF; RETURN NULL; END $$;
         CREATE CONSTRAINT TRIGGER late AFTER INSERT ON pgsasl.auth_failures DEFERRABLE INITIALLY DEFERRED
-            FOR EACH ROW EXECUTE FUNCTION refuse()""")
+            FOR EACH ROW EXECUTE FUNCTION refuse()"""
+    )
     try:
         rows = failures("halved", 400)
         rows[123]["username"] = "refused"
@@ -181,8 +192,10 @@ def test_a_file_that_is_no_spool(postfix, cluster, user, workdir):
     precious.chmod(0o600)
     before = precious.read_bytes()
     log = LogMark(postfix)
-    service = postfix.add_service("precious", sasl_conf({
-        "pgsasl_conninfo_file": None, "pgsasl_conninfo": cluster.conninfo(), "pgsasl_spool_file": precious}))
+    service = postfix.add_service(
+        "precious",
+        sasl_conf({"pgsasl_conninfo_file": None, "pgsasl_conninfo": cluster.conninfo(), "pgsasl_spool_file": precious}),
+    )
     with Smtp(service) as smtp:
         assert smtp.log_in("PLAIN", user.name, user.password) == LATER
     assert precious.read_bytes() == before

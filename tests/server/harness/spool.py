@@ -32,8 +32,20 @@ class Spool:
 def failures(username, count, ago=timedelta(hours=1)):
     """Rows of failed attempts by one user name, in the order of their time."""
     begin = datetime.now(timezone.utc) - ago
-    return [{"attempt_id": str(uuid.uuid4()), "occurred_at": (begin + timedelta(milliseconds=number)).isoformat(),
-             "username": username, "reason": "backend_unavailable", "failed_checks": ["backend_unavailable"],
-             "mechanism": "PLAIN", "client_addr": f"192.0.2.{number % 250}", "client_port": 40000,
-             "server_addr": "198.51.100.1", "service": "smtp", "server_host": "relay.example.com",
-             "detail": "the server does not answer a query"} for number in range(count)]
+    return [
+        {
+            "attempt_id": str(uuid.uuid4()),
+            "occurred_at": (begin + timedelta(milliseconds=number)).isoformat(),
+            "username": username,
+            "reason": "backend_unavailable",
+            "failed_checks": ["backend_unavailable"],
+            "mechanism": "PLAIN",
+            "client_addr": f"192.0.2.{number % 250}",
+            "client_port": 40000,
+            "server_addr": "198.51.100.1",
+            "service": "smtp",
+            "server_host": "relay.example.com",
+            "detail": "the server does not answer a query",
+        }
+        for number in range(count)
+    ]
