@@ -52,8 +52,8 @@ $$;
 REVOKE ALL ON ALL TABLES IN SCHEMA pgsasl FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA pgsasl FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pgsasl FROM PUBLIC;
--- The CHECK of smtp_users calls it with the rights of the role that writes a hash.
-GRANT EXECUTE ON FUNCTION pgsasl.hash_fault(text) TO PUBLIC;
+-- The CHECK of smtp_users calls them with the rights of the role that writes a hash.
+GRANT EXECUTE ON FUNCTION pgsasl.hash_fault(text), pgsasl.parse_hash(text) TO PUBLIC;
 
 -- The plugin calls three functions and can do nothing else.
 DO $$

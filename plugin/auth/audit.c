@@ -1,293 +1,275 @@
 /*
- * audit.c: brings a failure to the database, else to the spool, else whole into the log; and moves
- * the spool on.
+ * audit.c: brings a row to the database, else to the spool, else into the log; and drains the
+ * spool.
  *
- * The list of columns stands here once and serves the query, the spool's lines and the way back.
- * Nothing that happens to the audit changes a verdict.
+ * A row is the same bytes everywhere (row.h): the query's parameter, the spool's line, the
+ * line that is drained and the end of the log line of a row that was lost.
  */
 #include "auth/audit.h"
 
-#include <stdio.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "auth/backend.h"
-#include "base/secret.h"
+#include "base/json.h"
 #include "base/text.h"
+#include "file/spool.h"
+#include "pg/pg.h"
 
 enum {
-    SILENT_MS = 1000,
-    SPOOL_MS = 500,
+    SILENT_MS =
+        1000,       /* a database that failed is not asked again for so long, if there is a spool */
+    SPOOL_MS = 500, /* what the spool's lock gets at least */
     DRAIN_LINES = 32,
     DRAIN_MS = 100,
     DRAIN_ELSEWHERE_MS = 250,
     LOGIN_MS = 250,
-    NAME_SHORT = 128,                /* octets of the user name in a log line */
-    NAME_WHOLE = 4 * AUTHCID_MAX + 1 /* the same where the line is all there is */
+    NAME_LOGGED_MAX = 128, /* bytes of the user name in a log line */
+    SKIPPED_LOGGED_MAX = 3072
 };
 
-/* In the order of pgsasl_audit_query's parameters. */
-static const char *const field_names[] = {"attempt_id", "occurred_at", "username", "user_id",
-    "reason", "failed_checks", "mechanism", "client_addr", "client_port", "server_addr", "service",
-    "server_host", "detail"};
-
-enum { FIELDS = sizeof field_names / sizeof *field_names, USERNAME = 2 };
-
-/* A failure as the texts that both the query and the spool take. */
-struct fields {
-    const char *value[SPOOL_FIELDS_MAX];
-    char checks[VERDICT_CHECKS_MAX];
-    char port[12];
+struct audit {
+    struct audit_parts parts;
+    struct pg_query failure_query;
+    struct pg_query login_query;
+    _Atomic bool logins_refused;     /* the login query is at fault: said once, not sent again */
+    _Atomic int64_t silent_until_ms; /* CLOCK_MONOTONIC; the database is not asked before */
 };
 
-bool audit_name(struct failure *failure_r)
-{
-    unsigned char id[16];
-    struct timespec now;
-    struct tm utc;
-    uint64_t ms;
+static const unsigned row_types[] = {PG_JSONB};
 
-    if (!secret_random(id, sizeof id) || clock_gettime(CLOCK_REALTIME, &now) != 0 ||
-        gmtime_r(&now.tv_sec, &utc) == NULL)
-        return false;
-    ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-    for (int i = 0; i < 6; i++)
-        id[i] = (unsigned char)(ms >> (40 - 8 * i));
-    id[6] = (unsigned char)(0x70 | (id[6] & 0x0f));
-    id[8] = (unsigned char)(0x80 | (id[8] & 0x3f));
-    snprintf(failure_r->attempt_id, sizeof failure_r->attempt_id,
-        "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", id[0], id[1], id[2],
-        id[3], id[4], id[5], id[6], id[7], id[8], id[9], id[10], id[11], id[12], id[13], id[14],
-        id[15]);
-    strftime(failure_r->occurred_at, sizeof failure_r->occurred_at, "%Y-%m-%d %H:%M:%S", &utc);
-    snprintf(failure_r->occurred_at + strlen(failure_r->occurred_at), 11, ".%06u+00",
-        (unsigned)(now.tv_nsec / 1000) % 1000000U);
-    return true;
+/* ---- life ---- */
+
+static void set_query(struct audit *audit, struct pg_query *query_r, const char *name,
+    const char *option, const char *text, const char **fault_r)
+{
+    *query_r = (struct pg_query){name, text, 1, row_types};
+    if (text == NULL || pg_highest_parameter(text) <= query_r->params)
+        return;
+    *fault_r = "a query has a parameter that is not filled";
+    log_line(&audit->parts.log, LOG_PROBLEM,
+        "%s has the parameter $%d; only $1, the row as one JSON object, is filled", option,
+        pg_highest_parameter(text));
 }
 
-static const char *or_null(const char *text)
+struct audit *audit_new(const struct audit_parts *parts, const char **fault_r)
 {
-    return *text == '\0' ? NULL : text;
+    struct audit *audit = calloc(1, sizeof *audit);
+
+    if (audit == NULL) {
+        pg_free(parts->pg);
+        spool_close(parts->spool);
+        return NULL;
+    }
+    audit->parts = *parts;
+    set_query(audit, &audit->failure_query, "pgsasl_audit", "pgsasl_audit_query",
+        parts->failure_query, fault_r);
+    set_query(audit, &audit->login_query, "pgsasl_login", "pgsasl_login_query", parts->login_query,
+        fault_r);
+    return audit;
 }
 
-static void fill(struct fields *fields_r, const struct failure *failure)
+void audit_free(struct audit *audit)
 {
-    const char **value = fields_r->value;
+    if (audit == NULL)
+        return;
+    pg_free(audit->parts.pg);
+    spool_close(audit->parts.spool);
+    free(audit);
+}
 
-    verdict_checks_text(failure->failed, fields_r->checks, sizeof fields_r->checks);
-    snprintf(fields_r->port, sizeof fields_r->port, "%u", failure->client.port);
-    *value++ = failure->attempt_id;
-    *value++ = failure->occurred_at;
-    *value++ = failure->username;
-    *value++ = or_null(failure->user_id);
-    *value++ = reason_name(failure->reason);
-    *value++ = fields_r->checks;
-    *value++ = failure->mechanism;
-    *value++ = or_null(failure->client.text);
-    *value++ = failure->client.port == 0 ? NULL : fields_r->port;
-    *value++ = or_null(failure->server.text);
-    *value++ = or_null(failure->service);
-    *value++ = or_null(failure->server_host);
-    *value++ = or_null(failure->detail);
+void audit_forked(struct audit *audit)
+{
+    if (audit == NULL)
+        return;
+    pg_forked(audit->parts.pg);
+    spool_forked(audit->parts.spool);
 }
 
 /* ---- the database ---- */
 
-static enum pg_answer insert_as_is(
-    struct backend *backend, const char *const *values, struct deadline deadline)
+static enum pg_answer insert_as_is(struct audit *audit, const char *row, struct deadline deadline)
 {
     struct pg_rows *rows = NULL;
     enum pg_answer answer =
-        pg_execute(backend->audit, &backend->audit_query, values, deadline, &rows);
+        pg_execute(audit->parts.pg, &audit->failure_query, &row, deadline, &rows);
 
     pg_rows_free(rows);
     return answer;
 }
 
-/* A database in another encoding than UTF-8 may have no letter for the name: there it is stored
- * escaped. */
-static enum pg_answer insert(
-    struct backend *backend, const char *const *values, struct deadline deadline)
+/* A database in another encoding than UTF-8 may have no letter for the name: there it is spelt out.
+ */
+static enum pg_answer insert(struct audit *audit, const char *row, struct deadline deadline)
 {
-    enum pg_answer answer = insert_as_is(backend, values, deadline);
-    const char *escaped[FIELDS];
-    char username[DISPLAY_NAME_MAX];
+    enum pg_answer answer = insert_as_is(audit, row, deadline);
+    char spelt_out[2 * ROW_MAX];
 
-    if (answer != PG_REFUSED || strcmp(pg_sqlstate(backend->audit), "22P05") != 0 ||
-        values[USERNAME] == NULL)
+    if (answer != PG_UNTRANSLATABLE || json_spell_out(row, spelt_out, sizeof spelt_out) == 0)
         return answer;
-    memcpy(escaped, values, sizeof escaped);
-    text_escape(username, sizeof username, values[USERNAME], strlen(values[USERNAME]));
-    escaped[USERNAME] = username;
-    return insert_as_is(backend, escaped, deadline);
+    return insert_as_is(audit, spelt_out, deadline);
 }
 
-static bool store(struct backend *backend, const struct fields *fields, struct deadline deadline)
+static void be_silent(struct audit *audit)
 {
-    enum pg_answer answer = insert(backend, fields->value, deadline);
+    audit->silent_until_ms = deadline_in(SILENT_MS).at_ms;
+}
+
+static bool store(struct audit *audit, const char *row, struct deadline deadline)
+{
+    enum pg_answer answer = insert(audit, row, deadline);
 
     if (answer == PG_OK)
         return true;
-    log_line(&backend->log, LOG_PROBLEM, "no audit row: %s%s%s", pg_error(backend->audit),
-        *pg_sqlstate(backend->audit) == '\0' ? "" : ", SQLSTATE ", pg_sqlstate(backend->audit));
+    log_line(&audit->parts.log, LOG_PROBLEM, "no audit row: %s", pg_error(audit->parts.pg));
     if (answer == PG_UNAVAILABLE)
-        backend->audit_silent_until = deadline_in(SILENT_MS).at_ms;
+        be_silent(audit);
     return false;
 }
 
-/* False where there is no point in asking: no connection, no time, or it failed a moment ago and
- * there is a spool. */
-static bool worth_asking(const struct backend *backend, struct deadline deadline)
+/* False: no connection, no time, or it failed a moment ago and there is a spool. */
+static bool worth_asking(const struct audit *audit, struct deadline deadline)
 {
-    return backend->audit != NULL && deadline_left_ms(deadline) > 0 &&
-           (backend->spool == NULL || deadline_in(0).at_ms >= backend->audit_silent_until);
+    return audit->parts.pg != NULL && deadline_left_ms(deadline) > 0 &&
+           (audit->parts.spool == NULL || deadline_in(0).at_ms >= audit->silent_until_ms);
 }
 
-static bool to_database(
-    struct backend *backend, const struct fields *fields, struct deadline deadline)
+static bool to_database(struct audit *audit, const char *row, struct deadline deadline)
 {
-    bool stored = false;
+    bool stored;
 
-    if (!worth_asking(backend, deadline) || !backend_enter(backend, deadline))
+    if (!worth_asking(audit, deadline) || !pg_enter(audit->parts.pg, deadline))
         return false;
-    stored = worth_asking(backend, deadline) && store(backend, fields, deadline);
-    backend_leave(backend);
+    stored = worth_asking(audit, deadline) && store(audit, row, deadline);
+    pg_leave(audit->parts.pg);
     return stored;
 }
 
-/* ---- the log ---- */
+/* ---- a failure ---- */
 
-static void log_failure(struct backend *backend, const struct failure *failure,
-    const struct fields *fields, const char *spool_fault, enum audit_result result)
+static void log_failure(struct audit *audit, const struct failure *failure, const char *row,
+    const char *spool_fault, enum audit_result result)
 {
-    static const char *const notes[] = {" audit=lost", " audit=spooled", ""};
-    char username[NAME_WHOLE];
-    char detail[AUDIT_DETAIL_MAX];
-    char rest[1536] = "";
+    static const char *const notes[] = {" audit=lost spool=\"", " audit=spooled", ""};
+    const struct attempt *attempt = failure->attempt;
+    const char *name = attempt->credentials->display_name;
+    const bool lost = result == AUDIT_LOST;
+    char username[NAME_LOGGED_MAX];
+    char detail[ROW_DETAIL_MAX];
 
-    text_escape(username, result == AUDIT_LOST ? NAME_WHOLE : NAME_SHORT, failure->username,
-        strlen(failure->username));
+    text_escape(username, sizeof username, name, strlen(name));
     text_escape(detail, sizeof detail, failure->detail, strlen(failure->detail));
-    if (result == AUDIT_LOST)
-        snprintf(rest, sizeof rest,
-            " occurred_at=\"%s\" user_id=%s checks=%s port=%u server=%s service=%s host=%s "
-            "spool=\"%s\"",
-            failure->occurred_at, failure->user_id, fields->checks, failure->client.port,
-            failure->server.text, failure->service, failure->server_host,
-            spool_fault == NULL ? "none" : spool_fault);
-    log_line(&backend->log, LOG_FAILURE,
-        "rejected reason=%s username=\"%s\" client=%s mechanism=%s attempt=%s%s%s%s%s%s",
+    log_line(&audit->parts.log, LOG_FAILURE,
+        "rejected reason=%s username=\"%s\" client=%s mechanism=%s attempt=%s%s%s%s%s%s%s%s",
         reason_name(failure->reason), username,
-        *failure->client.text == '\0' ? "unknown" : failure->client.text, failure->mechanism,
+        *attempt->client.text == '\0' ? "unknown" : attempt->client.text, attempt->mechanism,
         failure->attempt_id, *detail == '\0' ? "" : " detail=\"", detail,
-        *detail == '\0' ? "" : "\"", notes[result], rest);
+        *detail == '\0' ? "" : "\"", notes[result], lost ? spool_fault : "", lost ? "\" row=" : "",
+        lost ? row : "");
 }
 
 /* Waits for another process's write: the row is worth more than a moment past the deadline. */
 static const char *to_spool(
-    struct backend *backend, const struct fields *fields, struct deadline deadline)
+    struct audit *audit, const char *row, size_t len, struct deadline deadline)
 {
     int left = deadline_left_ms(deadline);
 
-    return spool_append(backend->spool, field_names, fields->value, FIELDS,
-        deadline_in(left > SPOOL_MS ? left : SPOOL_MS));
+    if (audit->parts.spool == NULL)
+        return "none";
+    return spool_append(
+        audit->parts.spool, row, len, deadline_in(left > SPOOL_MS ? left : SPOOL_MS));
 }
 
-enum audit_result audit_record(struct backend *backend, const struct failure *failure,
-    bool database_out, struct deadline deadline)
+enum audit_result audit_record(struct audit *audit, const struct failure *failure,
+    bool lookup_failed, struct deadline deadline)
 {
-    enum audit_result result = AUDIT_LOST;
-    bool worth_it = !database_out || backend->spool == NULL;
-    const char *fault = NULL;
-    struct fields fields;
+    bool worth_it = !lookup_failed || audit->parts.elsewhere || audit->parts.spool == NULL;
+    enum audit_result result = AUDIT_STORED;
+    const char *spool_fault = "";
+    char row[ROW_MAX];
+    size_t len = row_of_failure(failure, row, sizeof row);
 
-    fill(&fields, failure);
-    if (worth_it && to_database(backend, &fields, deadline)) {
-        result = AUDIT_STORED;
-    } else if (backend->spool != NULL) {
-        fault = to_spool(backend, &fields, deadline);
-        result = fault == NULL ? AUDIT_SPOOLED : AUDIT_LOST;
+    if (!worth_it || !to_database(audit, row, deadline)) {
+        spool_fault = to_spool(audit, row, len, deadline);
+        result = spool_fault == NULL ? AUDIT_SPOOLED : AUDIT_LOST;
     }
-    log_failure(backend, failure, &fields, fault, result);
+    log_failure(audit, failure, row, spool_fault, result);
     return result;
 }
 
 /* ---- logins ---- */
 
-void audit_login(struct backend *backend, const struct login *login, struct deadline deadline)
+void audit_login(struct audit *audit, const struct login *login, struct deadline deadline)
 {
-    const char *const values[] = {
-        login->user_id, login->client, login->occurred_at, login->retired_id};
+    char text[ROW_MAX];
+    const char *row = text;
+    struct pg *pg = audit->parts.pg;
 
     deadline = deadline_within(deadline, LOGIN_MS);
-    if (backend->logins_refused || !worth_asking(backend, deadline) ||
-        !backend_enter(backend, deadline))
+    if (audit->login_query.text == NULL || audit->logins_refused ||
+        row_of_login(login, text, sizeof text) == 0 || !worth_asking(audit, deadline) ||
+        !pg_enter(pg, deadline))
         return;
-    if (*pg_sent_error(backend->audit) != '\0') {
-        backend->logins_refused = true;
-        log_line(
-            &backend->log, LOG_PROBLEM, "logins are not noted: %s", pg_sent_error(backend->audit));
-    } else if (!pg_send(backend->audit, &backend->login_query, values, deadline)) {
-        backend->audit_silent_until = deadline_in(SILENT_MS).at_ms;
+    if (*pg_sent_error(pg) != '\0') {
+        audit->logins_refused = true;
+        log_line(&audit->parts.log, LOG_PROBLEM, "logins are not noted: %s", pg_sent_error(pg));
+    } else if (!pg_send(pg, &audit->login_query, &row, deadline)) {
+        be_silent(audit);
     }
-    backend_leave(backend);
+    pg_leave(pg);
 }
 
-/* ---- the way back ---- */
+/* ---- draining the spool ---- */
 
 struct draining {
-    struct backend *backend;
+    struct audit *audit;
     struct deadline deadline;
 };
 
-/* A row that the database will never take must not dam up those behind it: it goes to the log
- * whole. */
-static enum spool_taken give_up(struct backend *backend, const char *why, const char *line)
+/* A line that the database rejects permanently must not dam up those behind it. */
+static void skip(const struct audit *audit, const char *why, const char *line)
 {
-    char shown[1024];
+    char escaped[SKIPPED_LOGGED_MAX];
 
-    text_escape(shown, sizeof shown, line, strlen(line));
-    log_line(&backend->log, LOG_PROBLEM, "spooled line passed over, %s: %s", why, shown);
-    return SPOOL_TAKEN;
-}
-
-/* The data or a constraint speaks against the row (classes 22 and 23), not the state of things. */
-static bool is_hopeless(const char *sqlstate)
-{
-    return strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0;
+    text_escape(escaped, sizeof escaped, line, strlen(line));
+    log_line(&audit->parts.log, LOG_PROBLEM, "spooled line skipped, %s: %s", why, escaped);
 }
 
 /* Takes the connection for one line at a time: another thread's login comes in between. */
-static enum spool_taken take_line(void *context, const char *const *values, const char *line)
+static enum spool_taken take_line(void *context, const char *line, size_t len)
 {
     const struct draining *draining = context;
-    struct backend *backend = draining->backend;
-    enum pg_answer answer;
-    bool never;
+    struct audit *audit = draining->audit;
+    enum spool_taken taken = SPOOL_TAKEN;
 
-    if (values == NULL || values[0] == NULL)
-        return give_up(backend, "it is torn", line);
-    if (!backend_enter(backend, draining->deadline))
+    if (len < 2 || line[0] != '{' || line[len - 1] != '}') {
+        skip(audit, "it is torn", line);
+        return SPOOL_TAKEN;
+    }
+    if (!pg_enter(audit->parts.pg, draining->deadline))
         return SPOOL_KEEP;
-    answer = insert(backend, values, draining->deadline);
-    never = answer == PG_REFUSED && is_hopeless(pg_sqlstate(backend->audit));
-    if (never)
-        give_up(backend, pg_error(backend->audit), line);
-    else if (answer != PG_OK)
-        backend->audit_silent_until = deadline_in(SILENT_MS).at_ms;
-    backend_leave(backend);
-    return answer == PG_OK || never ? SPOOL_TAKEN : SPOOL_KEEP;
+    switch (insert(audit, line, draining->deadline)) {
+    case PG_OK:
+        break;
+    case PG_BAD_VALUES:
+    case PG_UNTRANSLATABLE:
+        skip(audit, pg_error(audit->parts.pg), line);
+        break;
+    case PG_UNAVAILABLE:
+    case PG_REFUSED:
+        be_silent(audit);
+        taken = SPOOL_KEEP;
+        break;
+    }
+    pg_leave(audit->parts.pg);
+    return taken;
 }
 
-void audit_drain(struct backend *backend, struct deadline deadline)
+void audit_drain(struct audit *audit, struct deadline deadline)
 {
-    struct draining draining = {backend, deadline};
-    int most_ms = backend->audit == backend->lookup ? DRAIN_MS : DRAIN_ELSEWHERE_MS;
+    struct draining draining = {
+        audit, deadline_within(deadline, audit->parts.elsewhere ? DRAIN_ELSEWHERE_MS : DRAIN_MS)};
 
-    if (!spool_waiting(backend->spool) || !worth_asking(backend, deadline))
-        return;
-    if (deadline_left_ms(deadline) > most_ms)
-        draining.deadline = deadline_in(most_ms);
-    spool_drain(
-        backend->spool, field_names, FIELDS, DRAIN_LINES, draining.deadline, take_line, &draining);
+    if (spool_waiting(audit->parts.spool) && worth_asking(audit, deadline))
+        spool_drain(audit->parts.spool, DRAIN_LINES, draining.deadline, take_line, &draining);
 }

@@ -1,77 +1,68 @@
 /*
- * audit.h: makes one failed attempt a fact: a committed row, or a synced line of the spool file, or
- * at the very least a complete log line.
+ * audit.h: makes one failed attempt a fact: a committed row, or a synced line of the spool file,
+ * or, failing both, one complete log line.
  *
- * An attempt is named by attempt_id and occurred_at, both fixed when it begins, so that writing it
- * twice counts once.
+ * Owns the connection to the audit database, its queries and the spool. Threads may call at once.
+ * Nothing that happens to the audit changes a verdict.
  */
 #ifndef PGSASL_AUTH_AUDIT_H
 #define PGSASL_AUTH_AUDIT_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
-#include "base/address.h"
+#include "auth/row.h"
 #include "base/deadline.h"
-#include "auth/verdict.h"
-#include "auth/credentials.h"
+#include "base/log.h"
 
-struct backend;
-
-enum { AUDIT_DETAIL_MAX = 256, AUDIT_USER_ID_MAX = 64, AUDIT_ID_MAX = 37, AUDIT_TIME_MAX = 32 };
-
-/* One row of auth_failures before it is one. Holds no secret. */
-struct failure {
-    char attempt_id[AUDIT_ID_MAX];    /* UUID version 7 (RFC 9562), as text */
-    char occurred_at[AUDIT_TIME_MAX]; /* UTC, "2026-01-31 12:00:00.123456+00" */
-    char username[DISPLAY_NAME_MAX];  /* valid UTF-8 */
-    char user_id[AUDIT_USER_ID_MAX];  /* "" where unknown */
-    enum reason reason;
-    reason_set failed;
-    char mechanism[32];
-    struct address client;
-    struct address server;
-    char service[64];
-    char server_host[256];
-    char detail[AUDIT_DETAIL_MAX]; /* "" where there is nothing to add */
-};
+struct audit;
+struct pg;
+struct spool;
 
 /* Where a failure came to rest. */
 enum audit_result {
-    AUDIT_LOST = 0, /* neither database nor spool took it; the log line holds all fields */
+    AUDIT_LOST = 0, /* neither database nor spool took it; the log line holds the row */
     AUDIT_SPOOLED,  /* synced to the spool file */
     AUDIT_STORED    /* committed */
 };
 
-/* Names a new attempt: draws attempt_id and stamps occurred_at. False: no random bytes. */
-bool audit_name(struct failure *failure_r);
-
-/*
- * Stores *failure, by deadline, whatever happens to the database; the spool may take a moment
- * longer. database_out: it was asked just now in vain, so where there is a spool it is not asked
- * again. Logs the attempt's line. Takes the backend by itself.
- */
-enum audit_result audit_record(struct backend *backend, const struct failure *failure,
-    bool database_out, struct deadline deadline);
-
-/* A login that is to be noted. Borrowed for the call. */
-struct login {
-    const char *user_id;
-    const char *client; /* address; NULL where the host gave none */
-    const char *occurred_at;
-    const char *retired_id; /* the retired hash that it was made with; NULL: the current one */
+/* What an audit is made of. The texts must live as long as it does. */
+struct audit_parts {
+    struct pg *pg;       /* NULL: not usable. audit_free() gives it back. */
+    struct spool *spool; /* NULL: none. audit_free() closes it. */
+    bool elsewhere;      /* look-ups do not go to this database */
+    const char *failure_query;
+    const char *login_query; /* NULL: logins are not noted */
+    struct log_sink log;
 };
 
 /*
- * Sends the login to the audit database and waits for no answer: it is lost when that is out. Takes
- * the backend by itself.
+ * NULL: no memory; *parts is given back in that case as well. A query with a parameter that is not
+ * filled is one line in the log, and *fault_r then says what is wrong, else it is left as it is.
  */
-void audit_login(struct backend *backend, const struct login *login, struct deadline deadline);
+struct audit *audit_new(const struct audit_parts *parts, const char **fault_r);
+
+/* NULL is tolerated. */
+void audit_free(struct audit *audit);
+
+/* In a forked child: what another thread of the parent held is free here. NULL is tolerated. */
+void audit_forked(struct audit *audit);
 
 /*
- * Where the spool holds lines and the audit database is well: moves some of them into it. Does
- * nothing in the usual case. Takes the backend by itself.
+ * Stores *failure, by deadline, whatever happens to the database; the spool may take up to 500 ms
+ * longer for its lock, and as long as fdatasync(2) takes. lookup_failed: the database of look-ups
+ * was asked just now in vain; where it is the same and there is a spool, it is not asked again.
+ * Logs the attempt's line.
  */
-void audit_drain(struct backend *backend, struct deadline deadline);
+enum audit_result audit_record(struct audit *audit, const struct failure *failure,
+    bool lookup_failed, struct deadline deadline);
+
+/* Sends the login to the audit database without waiting for the answer; it may be lost. */
+void audit_login(struct audit *audit, const struct login *login, struct deadline deadline);
+
+/*
+ * Where the spool holds lines and the audit database is healthy: moves some of them into it. Does
+ * nothing in the usual case.
+ */
+void audit_drain(struct audit *audit, struct deadline deadline);
 
 #endif

@@ -9,27 +9,27 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "auth/audit.h"
 #include "auth/backend.h"
-#include "hash/hash.h"
+#include "auth/lookup.h"
 #include "auth/password.h"
 #include "base/secret.h"
-#include "auth/store.h"
 #include "base/text.h"
 
-/* One attempt on its way. */
-struct course {
+/* One attempt while it is decided. */
+struct auth_run {
     struct backend *backend;
     const struct attempt *attempt;
-    struct failure failure;
+    struct timespec began_at; /* CLOCK_REALTIME */
     struct user user;
-    struct hash decoy;
     const struct retired *retired; /* the hash that the password fits; NULL: the current one */
     bool password_fits;
     reason_set failed;
-    int left_ms;       /* of the time for database work; hashing is not counted */
-    bool database_out; /* the look-up found it so: the audit need not find it again */
+    char detail[ROW_DETAIL_MAX];
+    int left_ms;        /* of the time for database work; hashing is not counted */
+    bool database_down; /* the look-up found it so: the audit need not find it again */
 };
 
 static const reason_set standing_reason[] = {
@@ -41,138 +41,103 @@ static const reason_set standing_reason[] = {
 };
 
 /* The first word on what went wrong stays. */
-static void set_detail(struct course *course, const char *detail)
+static void set_detail(struct auth_run *run, const char *detail)
 {
-    if (detail != NULL && course->failure.detail[0] == '\0')
-        snprintf(course->failure.detail, sizeof course->failure.detail, "%s", detail);
+    if (detail != NULL && run->detail[0] == '\0')
+        snprintf(run->detail, sizeof run->detail, "%s", detail);
 }
 
-static void fail(struct course *course, enum reason reason, const char *detail)
+static void fail(struct auth_run *run, enum reason reason, const char *detail)
 {
-    course->failed |= REASON_BIT(reason);
-    set_detail(course, detail);
-}
-
-static void describe(struct course *course)
-{
-    const struct attempt *attempt = course->attempt;
-    struct failure *failure = &course->failure;
-
-    snprintf(failure->username, sizeof failure->username, "%s", attempt->credentials->display_name);
-    snprintf(failure->mechanism, sizeof failure->mechanism, "%s", attempt->mechanism);
-    snprintf(failure->service, sizeof failure->service, "%s",
-        attempt->service == NULL ? "" : attempt->service);
-    snprintf(failure->server_host, sizeof failure->server_host, "%s",
-        attempt->server_host == NULL ? "" : attempt->server_host);
-    failure->client = attempt->client;
-    failure->server = attempt->server;
+    run->failed |= REASON_BIT(reason);
+    set_detail(run, detail);
 }
 
 /* What needs no database. */
-static void check_message(struct course *course)
+static void check_message(struct auth_run *run)
 {
-    const struct attempt *attempt = course->attempt;
+    const struct attempt *attempt = run->attempt;
     const struct credentials *credentials = attempt->credentials;
 
     if (attempt->fault != NULL)
-        fail(course, REASON_MALFORMED_RESPONSE, attempt->fault);
+        fail(run, REASON_MALFORMED_RESPONSE, attempt->fault);
     if (credentials->authzid_len > 0 &&
         (credentials->authzid_len != credentials->authcid_len ||
             memcmp(credentials->authzid, credentials->authcid, credentials->authcid_len) != 0))
-        fail(course, REASON_AUTHZID_MISMATCH, NULL);
-    if (course->backend->options.require_tls && !attempt->encrypted)
-        fail(course, REASON_TLS_REQUIRED, NULL);
-}
-
-/* Leaves in course->decoy what an absent user's password is verified against. */
-static void choose_decoy(struct course *course)
-{
-    struct backend *backend = course->backend;
-    const struct user *user = &course->user;
-
-    if (user->found && hash_is_usable(&user->hash))
-        hash_decoy(&user->hash, &backend->usual_decoy);
-    if (hash_is_usable(&user->decoy))
-        course->decoy = user->decoy;
-    else
-        hash_decoy(&backend->usual_decoy, &course->decoy);
-}
-
-/* The attempt's own log line says why; it needs no other. */
-static void note_lookup_failure(struct course *course, enum store_result result, const char *why)
-{
-    fail(course, REASON_BACKEND_UNAVAILABLE, why);
-    course->database_out = result == STORE_UNAVAILABLE;
+        fail(run, REASON_AUTHZID_MISMATCH, NULL);
+    if (run->backend->options.require_tls && !attempt->encrypted)
+        fail(run, REASON_TLS_REQUIRED, NULL);
 }
 
 /* False when nothing is known of the user; the reason is then noted. */
-static bool look_up(struct course *course, struct deadline deadline)
+static bool look_up(struct auth_run *run, struct deadline deadline)
 {
-    struct backend *backend = course->backend;
-    enum store_result result = STORE_UNAVAILABLE;
-    const char *why = "another thread has the connection";
+    struct backend *backend = run->backend;
+    enum lookup_result result;
+    char why[LOOKUP_WHY_MAX];
 
     if (backend->fault != NULL || backend->lookup == NULL) {
-        fail(course, REASON_BACKEND_UNAVAILABLE, backend->fault);
+        fail(run, REASON_BACKEND_UNAVAILABLE, backend->fault);
         return false;
     }
-    if (backend_enter(backend, deadline)) {
-        result = store_find_user(backend->lookup, &backend->user_query,
-            course->attempt->credentials->authcid, &course->attempt->client, deadline,
-            &course->user, &why);
-        if (result == STORE_OK)
-            choose_decoy(course);
-        else
-            note_lookup_failure(course, result, why);
-        backend_leave(backend);
-    } else {
-        note_lookup_failure(course, result, why);
-    }
-    return result == STORE_OK;
+    result = lookup_user(backend->lookup, run->attempt->credentials->authcid, &run->attempt->client,
+        deadline, &run->user, why);
+    run->database_down = result == LOOKUP_UNAVAILABLE;
+    if (result != LOOKUP_DONE)
+        fail(run, REASON_BACKEND_UNAVAILABLE, why);
+    return result == LOOKUP_DONE;
 }
 
 /* Why there is no such user, refined to what the customer can mend. */
-static enum reason absence(const struct course *course, bool trimmed)
+static enum reason absence(const struct auth_run *run, bool trimmed)
 {
-    const struct credentials *credentials = course->attempt->credentials;
+    const struct credentials *credentials = run->attempt->credentials;
 
-    if (course->user.deleted)
+    if (run->user.deleted)
         return REASON_DELETED_USER;
     if (memchr(credentials->authcid, '@', credentials->authcid_len) != NULL)
         return REASON_USERNAME_HAS_AT;
     return trimmed ? REASON_USERNAME_WHITESPACE : REASON_UNKNOWN_USER;
 }
 
-/*
- * True for a live user. A name with white space at an end is nobody's, whatever a site's own table
- * says: hosts strip it, and would take the user for another.
- */
-static bool check_user(struct course *course)
+/* The checks of a user that exists, but for the password's. */
+static void check_state(struct auth_run *run)
 {
-    const struct credentials *credentials = course->attempt->credentials;
-    const struct user *user = &course->user;
+    const struct user *user = &run->user;
+
+    run->failed |= standing_reason[user->standing];
+    if (user->standing == STANDING_UNKNOWN)
+        fail(run, REASON_BACKEND_UNAVAILABLE,
+            "account_standing is none of good, past_due, suspended, closed");
+    if (!user->enabled)
+        fail(run, REASON_DISABLED_USER, NULL);
+    if (user->expired)
+        fail(run, REASON_EXPIRED_USER, NULL);
+    if (!user->client_allowed)
+        fail(run, REASON_IP_NOT_AUTHORIZED, NULL);
+}
+
+/*
+ * True for a user that exists. A name with white space at an end is nobody's, whatever a site's own
+ * table says: hosts strip it, and would take the user for another.
+ */
+static bool check_user(struct auth_run *run)
+{
+    const struct credentials *credentials = run->attempt->credentials;
+    const struct user *user = &run->user;
     const char *name = credentials->authcid;
     size_t length = credentials->authcid_len;
     bool trimmed = text_trim(&name, &length);
 
     if (user->throttled)
-        fail(course, REASON_THROTTLED, NULL);
-    if (!user->found || trimmed) {
-        fail(course, absence(course, trimmed),
-            user->local_part_known ? "the part before the @ is a user name of ours" : NULL);
-        return false;
+        fail(run, REASON_THROTTLED, NULL);
+    if (user->found && !trimmed) {
+        check_state(run);
+        return true;
     }
-    if (user->user_id != NULL)
-        snprintf(course->failure.user_id, sizeof course->failure.user_id, "%s", user->user_id);
-    course->failed |= standing_reason[user->standing];
-    if (user->standing == STANDING_UNKNOWN)
-        fail(course, REASON_BACKEND_UNAVAILABLE,
-            "account_standing is none of good, past_due, suspended, closed");
-    if (!user->enabled)
-        fail(course, REASON_DISABLED_USER, NULL);
-    if (!user->client_allowed)
-        fail(course, REASON_IP_NOT_AUTHORIZED, NULL);
-    return true;
+    fail(run, absence(run, trimmed),
+        user->local_part_known ? "the part before the @ is a user name of ours" : NULL);
+    return false;
 }
 
 /* What a result of the hashing adds to the failed checks; nothing for a right password. */
@@ -190,43 +155,46 @@ static const struct {
     [PASSWORD_RIGHT_RETIRED] = {0, NULL},
 };
 
-static void explain_stale(struct course *course)
+static void explain_stale(struct auth_run *run)
 {
-    char detail[AUDIT_DETAIL_MAX];
+    char detail[ROW_DETAIL_MAX];
 
-    if (*course->retired->retired_at == '\0')
+    if (*run->retired->retired_at == '\0')
         return;
-    snprintf(
-        detail, sizeof detail, "the password was rotated at %.64s", course->retired->retired_at);
-    set_detail(course, detail);
+    snprintf(detail, sizeof detail, "the password was rotated at %.64s", run->retired->retired_at);
+    set_detail(run, detail);
 }
 
-/* Does the work for whoever it is, so that the time tells nothing. After a throttle none. */
-static void check_password(struct course *course, bool live)
+/*
+ * Hashes for unknown users too, so timing reveals nothing. Throttled attempts are not hashed. The
+ * cache is asked only where nothing has failed: a failure takes its time.
+ */
+static void check_password(struct auth_run *run, bool live)
 {
-    const struct credentials *credentials = course->attempt->credentials;
+    const struct credentials *credentials = run->attempt->credentials;
     const struct password_question question = {
         .password = credentials->password,
         .len = credentials->password_len,
-        .user = &course->user,
+        .user = &run->user,
         .live = live,
-        .decoy = &course->decoy,
-        .diagnose = course->backend->options.diagnose,
-        .cache = course->failed == 0 ? course->backend->cache : NULL, /* a failure takes its time */
-        .cache_user = course->user.user_id == NULL ? credentials->authcid : course->user.user_id,
+        .decoy = &run->user.decoy,
+        .acceptable = run->failed == 0 && run->attempt->canon_ok,
+        .diagnose = run->backend->options.diagnose,
+        .cache = run->failed == 0 ? run->backend->cache : NULL,
+        .cache_user = run->user.user_id == NULL ? credentials->authcid : run->user.user_id,
     };
     enum password_result result;
 
-    if (course->user.throttled)
+    if (run->user.throttled)
         return;
-    result = password_check(&question, &course->retired);
+    result = password_check(&question, &run->retired);
     if (!live)
         return;
-    course->password_fits = result == PASSWORD_RIGHT || result == PASSWORD_RIGHT_RETIRED;
-    course->failed |= password_verdict[result].failed;
-    set_detail(course, password_verdict[result].detail);
+    run->password_fits = result == PASSWORD_RIGHT || result == PASSWORD_RIGHT_RETIRED;
+    run->failed |= password_verdict[result].failed;
+    set_detail(run, password_verdict[result].detail);
     if (result == PASSWORD_STALE)
-        explain_stale(course);
+        explain_stale(run);
 }
 
 /*
@@ -234,114 +202,123 @@ static void check_password(struct course *course, bool live)
  * out. A good hash of another scheme is no fault of the table: the client hears a refusal, not
  * "later", and may go on with PLAIN.
  */
-static void check_verifier(struct course *course)
+static void check_verifier(struct auth_run *run)
 {
-    const struct hash *hash = &course->user.hash;
+    const struct hash *hash = &run->user.hash;
 
     if (!hash_is_usable(hash))
-        fail(course, REASON_UNUSABLE_HASH, NULL);
+        fail(run, REASON_UNUSABLE_HASH, NULL);
     else if (strncmp(hash->text, AUTH_VERIFIER_PREFIX, strlen(AUTH_VERIFIER_PREFIX)) != 0)
-        fail(course, REASON_WRONG_PASSWORD, "the stored hash is no SCRAM-SHA-256 verifier");
+        fail(run, REASON_WRONG_PASSWORD, "the stored hash is no SCRAM-SHA-256 verifier");
 }
 
-static enum reason decide(struct course *course, bool known, bool live)
+static enum reason decide(struct auth_run *run, bool known, bool live)
 {
-    if (course->failed != 0 || !known || !live)
+    if (run->failed != 0 || !known || !live)
         return verdict_reason(
-            course->failed | (course->failed == 0 ? REASON_BIT(REASON_BACKEND_UNAVAILABLE) : 0));
+            run->failed | (run->failed == 0 ? REASON_BIT(REASON_BACKEND_UNAVAILABLE) : 0));
     return REASON_ACCEPTED;
 }
 
-/* Logins are stamped now and then, as the table asks; each that a rotation left behind is. */
-static void note_login(struct course *course, struct deadline deadline)
+/* Login stamps are sent as often as the table asks; each login by a retired password is. */
+static void note_login(struct auth_run *run, struct deadline deadline)
 {
-    const struct user *user = &course->user;
+    const struct user *user = &run->user;
     const struct login login = {
+        .attempt = run->attempt,
+        .occurred_at = run->began_at,
         .user_id = user->user_id,
-        .client = *course->attempt->client.text == '\0' ? NULL : course->attempt->client.text,
-        .occurred_at = course->failure.occurred_at,
-        .retired_id = course->retired == NULL ? NULL : course->retired->id,
+        .retired_id = run->retired == NULL ? NULL : run->retired->id,
     };
 
     if (user->user_id != NULL && (user->login_due || login.retired_id != NULL))
-        audit_login(course->backend, &login, deadline);
+        audit_login(run->backend->audit, &login, deadline);
 }
 
-/* Time spent on hashing is not the database's: the deadline moves by it. */
-static void settle(struct course *course, enum reason reason)
+static enum reason record(struct auth_run *run, enum reason reason, struct deadline deadline)
 {
-    struct backend *backend = course->backend;
-    struct deadline deadline = deadline_in(course->left_ms);
+    struct failure failure = {
+        .attempt = run->attempt,
+        .occurred_at = run->began_at,
+        .user_id = run->user.found ? run->user.user_id : NULL,
+    };
 
-    if (reason != REASON_ACCEPTED) {
-        course->failure.reason = reason;
-        course->failure.failed = course->failed;
-        audit_record(backend, &course->failure,
-            course->database_out && backend->audit == backend->lookup, deadline);
-    } else if (course->password_fits) { /* not where a mechanism has yet to verify it */
-        note_login(course, deadline);
+    if (!row_name(&failure)) {
+        fail(run, REASON_BACKEND_UNAVAILABLE, "no random numbers");
+        reason = REASON_BACKEND_UNAVAILABLE;
     }
-    if (!course->database_out)
-        audit_drain(backend, deadline);
-    store_user_free(&course->user);
-    secret_wipe(course, sizeof *course);
+    failure.reason = reason;
+    failure.failed = run->failed;
+    failure.detail = run->detail;
+    audit_record(run->backend->audit, &failure, run->database_down, deadline);
+    return reason;
 }
 
-static void begin(struct course *course, struct backend *backend, const struct attempt *attempt)
+/* Hashing time does not count against the deadline. */
+static enum reason run_finish(struct auth_run *run, enum reason reason)
 {
-    memset(course, 0, sizeof *course);
-    course->backend = backend;
-    course->attempt = attempt;
-    describe(course);
-    if (!audit_name(&course->failure))
-        fail(course, REASON_BACKEND_UNAVAILABLE, "no random numbers");
-    check_message(course);
+    struct deadline deadline = deadline_in(run->left_ms);
+
+    if (reason != REASON_ACCEPTED)
+        reason = record(run, reason, deadline);
+    else if (run->password_fits) /* not where a mechanism has yet to verify it */
+        note_login(run, deadline);
+    if (!run->database_down)
+        audit_drain(run->backend->audit, deadline);
+    user_free(&run->user);
+    secret_wipe(run, sizeof *run);
+    return reason;
+}
+
+static void run_init(struct auth_run *run, struct backend *backend, const struct attempt *attempt)
+{
+    memset(run, 0, sizeof *run);
+    run->backend = backend;
+    run->attempt = attempt;
+    clock_gettime(CLOCK_REALTIME, &run->began_at);
+    check_message(run);
 }
 
 enum reason auth_attempt(struct backend *backend, const struct attempt *attempt)
 {
     struct deadline deadline = deadline_in(backend->options.timeout_ms);
-    struct course course;
-    enum reason reason;
+    struct auth_run run;
     bool known = false;
     bool live = false;
 
-    begin(&course, backend, attempt);
+    run_init(&run, backend, attempt);
     if (attempt->fault == NULL)
-        known = look_up(&course, deadline);
-    course.left_ms = deadline_left_ms(deadline);
+        known = look_up(&run, deadline);
+    run.left_ms = deadline_left_ms(deadline);
     if (known) {
-        live = check_user(&course);
-        check_password(&course, live);
-        if (course.failed == 0 && !attempt->canon_ok)
-            fail(&course, REASON_BACKEND_UNAVAILABLE, "the host does not take the user name");
+        live = check_user(&run);
+        check_password(&run, live);
+        if (run.failed == 0 && !attempt->canon_ok)
+            fail(&run, REASON_BACKEND_UNAVAILABLE, "the host refuses the user name");
     }
-    reason = decide(&course, known, live);
-    settle(&course, reason);
-    return reason;
+    return run_finish(&run, decide(&run, known, live));
 }
 
 enum reason auth_verifier(
     struct backend *backend, const struct attempt *attempt, char *verifier_r, size_t cap)
 {
     struct deadline deadline = deadline_in(backend->options.timeout_ms);
-    struct course course;
+    struct auth_run run;
     enum reason reason;
     bool live = false;
     bool known;
 
     verifier_r[0] = '\0';
-    begin(&course, backend, attempt);
-    known = look_up(&course, deadline);
-    course.left_ms = deadline_left_ms(deadline);
+    run_init(&run, backend, attempt);
+    known = look_up(&run, deadline);
+    run.left_ms = deadline_left_ms(deadline);
     if (known) {
-        live = check_user(&course);
+        live = check_user(&run);
         if (live)
-            check_verifier(&course);
+            check_verifier(&run);
     }
-    reason = decide(&course, known, live);
+    reason = decide(&run, known, live);
     if (reason == REASON_ACCEPTED)
-        snprintf(verifier_r, cap, "%s", course.user.hash.text);
-    settle(&course, reason);
-    return reason;
+        snprintf(verifier_r, cap, "%s", run.user.hash.text);
+    return run_finish(&run, reason);
 }

@@ -1,41 +1,28 @@
 /*
- * backend.h: what one process keeps for all attempts: options, connections, spool.
+ * backend.h: what one process keeps for all attempts: options, look-up, audit, cache.
  *
- * One per process, made in the host's init and freed at its end. Threads take turns at the
- * connections by a mutex, which a forked child finds free.
+ * One per process, made in the host's init and freed at its end. It only composes: each part owns
+ * its state and its locks.
  */
 #ifndef PGSASL_AUTH_BACKEND_H
 #define PGSASL_AUTH_BACKEND_H
 
-#include <pthread.h>
 #include <stdbool.h>
-#include <stdint.h>
 
-#include "auth/cache.h"
-#include "base/deadline.h"
-#include "hash/hash.h"
 #include "base/log.h"
 #include "base/options.h"
-#include "pg/pg.h"
-#include "file/spool.h"
+
+struct audit;
+struct cache;
+struct lookup;
 
 struct backend {
     struct options options;
     struct log_sink log;
-    struct pg *lookup; /* NULL: not usable */
-    struct pg
-        *audit; /* the same as lookup, unless pgsasl_audit_conninfo is set; NULL: not usable */
-    struct pg_query user_query;
-    struct pg_query audit_query;
-    struct pg_query login_query;
-    struct spool *spool; /* NULL: none */
+    struct lookup *lookup; /* NULL: not usable */
+    struct audit *audit;
     struct cache *cache; /* NULL: none */
     const char *fault;   /* why every attempt is answered as a temporary failure; NULL: it is not */
-    _Atomic bool logins_refused; /* login_query is at fault: said once, not sent again */
-    struct hash usual_decoy;     /* like the last stored hash that was seen; unusable before */
-    _Atomic int64_t audit_silent_until; /* a separate audit database failed: not asked again before,
-                                   CLOCK_MONOTONIC ms */
-    pthread_mutex_t mutex;
 };
 
 /*
@@ -47,11 +34,5 @@ struct backend *backend_new(const struct options_source *source, const struct lo
 
 /* Closes all; NULL is tolerated. */
 void backend_free(struct backend *backend);
-
-/* Takes the connections for this thread; false when the deadline comes first. */
-bool backend_enter(struct backend *backend, struct deadline deadline);
-
-/* Gives them back. */
-void backend_leave(struct backend *backend);
 
 #endif

@@ -46,27 +46,3 @@ enum reason verdict_reason(reason_set failed)
 
     return failed != 0 && first == REASON_ACCEPTED ? REASON_BACKEND_UNAVAILABLE : first;
 }
-
-void verdict_checks_text(reason_set failed, char *out, size_t cap)
-{
-    size_t used = 0;
-    size_t len;
-
-    if (cap < sizeof "{}") {
-        if (cap > 0)
-            out[0] = '\0';
-        return;
-    }
-    out[used++] = '{';
-    for (size_t i = 0; i < REASON_COUNT; i++) {
-        len = strlen(names[order[i]]);
-        if (!(failed & REASON_BIT(order[i])) || used + len + sizeof ",}" > cap)
-            continue;
-        if (used > 1)
-            out[used++] = ',';
-        memcpy(out + used, names[order[i]], len);
-        used += len;
-    }
-    out[used++] = '}';
-    out[used] = '\0';
-}

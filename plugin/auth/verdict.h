@@ -33,8 +33,6 @@ typedef uint32_t reason_set;
 
 #define REASON_BIT(reason) ((reason_set)1 << (reason))
 
-enum { VERDICT_CHECKS_MAX = 512 }; /* bytes that hold any verdict_checks_text() */
-
 /*
  * The name in auth_failures.reason; a constant. "accepted" for REASON_ACCEPTED, and
  * "backend_unavailable" for a number that is no reason.
@@ -57,11 +55,5 @@ enum reason verdict_reason(reason_set failed);
  * Bits of no reason are skipped.
  */
 enum reason verdict_next(reason_set failed, enum reason after);
-
-/*
- * Writes failed as a PostgreSQL array literal, "{deleted_user,wrong_password}", in the order of the
- * checks. cap: VERDICT_CHECKS_MAX.
- */
-void verdict_checks_text(reason_set failed, char *out, size_t cap);
 
 #endif

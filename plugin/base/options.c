@@ -2,9 +2,9 @@
  * options.c: the pgsasl_ options of the host's SASL configuration file, one table.
  *
  * The table drives reading, defaults, bounds and what a complaint says is accepted. A value that
- * cannot be used is one log line and makes the result OPTIONS_INVALID; the default then stands in
- * its place. A connection string may hold a password: it is never logged, and every copy is wiped
- * before it is freed.
+ * cannot be used is one log line and makes the result OPTIONS_INVALID; the default is then
+ * used instead. A connection string may hold a password: it is never logged, and every copy is
+ * wiped before it is freed.
  */
 #include "base/options.h"
 
@@ -20,9 +20,10 @@
 #include "base/text.h"
 
 enum option_type {
-    OPTION_STRING, /* any text; may be secret, so it is never shown */
-    OPTION_PATH,   /* an absolute path, opened by others, or the word none */
-    OPTION_FILE,   /* an absolute path of a file that holds a connection string */
+    OPTION_STRING,   /* any text; may be secret, so it is never shown */
+    OPTION_OPTIONAL, /* the same, or nothing: the word none, or a value that is empty */
+    OPTION_PATH,     /* an absolute path, opened by others, or the word none */
+    OPTION_FILE,     /* an absolute path of a file that holds a connection string */
     OPTION_INT,
     OPTION_BOOL
 };
@@ -44,9 +45,10 @@ static const struct option_row rows[] = {
     {{"pgsasl_audit_conninfo_file", ""}, OPTION_FILE, FIELD(audit_conninfo_file), 0, 0, NULL},
     {{"pgsasl_user_query", "SELECT * FROM pgsasl.find_user($1, $2)"}, OPTION_STRING,
         FIELD(user_query), 0, 0, NULL},
-    {{"pgsasl_audit_query", "SELECT pgsasl.record_failure($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-                            "$10, $11, $12, $13)"},
-        OPTION_STRING, FIELD(audit_query), 0, 0, NULL},
+    {{"pgsasl_audit_query", "SELECT pgsasl.record_failure($1)"}, OPTION_STRING, FIELD(audit_query),
+        0, 0, NULL},
+    {{"pgsasl_login_query", "SELECT pgsasl.note_login($1)"}, OPTION_OPTIONAL, FIELD(login_query), 0,
+        0, NULL},
     {{"pgsasl_timeout_ms", "5000"}, OPTION_INT, FIELD(timeout_ms), 100, 60000, "milliseconds"},
     {{"pgsasl_prepared_statements", "yes"}, OPTION_BOOL, FIELD(prepared_statements), 0, 0, NULL},
     {{"pgsasl_spool_file", ""}, OPTION_PATH, FIELD(spool_file), 0, 0, NULL},
@@ -104,7 +106,9 @@ static struct value trimmed(const char *text, size_t len)
     return (struct value){text, len};
 }
 
-/* What the host has under name; of length 0 where it is not set. */
+/* What the host has under name: of length 0 where it is empty, and NULL as well where it is not
+ * set.
+ */
 static struct value ask(const struct options_source *source, const char *name)
 {
     const char *text = source->get(source->context, name);
@@ -192,6 +196,8 @@ static const char *put(const struct option_row *row, struct value value, struct 
     switch (row->type) {
     case OPTION_STRING:
         return put_string(row, value, options);
+    case OPTION_OPTIONAL:
+        return is_word(value, "none") ? NULL : put_string(row, value, options);
     case OPTION_PATH:
     case OPTION_FILE:
         return put_path(row, value, options);
@@ -214,6 +220,7 @@ static void complain(
     (void)text_escape(shown, sizeof(shown), value.at, value.len);
     switch (row->type) {
     case OPTION_STRING:
+    case OPTION_OPTIONAL:
         log_line(reader->log, LOG_PROBLEM, "%s: its value %s", row->info.name, problem);
         return;
     case OPTION_PATH:
@@ -242,6 +249,8 @@ static void read_row(struct reader *reader, const struct option_row *row)
     struct value value = ask(reader->source, row->info.name);
     const char *problem = NULL;
 
+    if (row->type == OPTION_OPTIONAL && value.at != NULL && value.len == 0)
+        return;
     if (value.len > 0) {
         problem = put(row, value, reader->options);
         if (!problem)
@@ -353,8 +362,8 @@ static void drop(char **string)
     *string = NULL;
 }
 
-/* Settles one connection string, which stands in an option or in the file that another names. */
-static void settle(struct reader *reader, const char *name, char **text, const char *path)
+/* Resolves one connection string, which is in an option or in the file that another one names. */
+static void resolve_conninfo(struct reader *reader, const char *name, char **text, const char *path)
 {
     char file_name[64];
 
@@ -381,8 +390,8 @@ enum options_result options_read(
         return OPTIONS_NOT_CONFIGURED;
     for (size_t i = 0; i < ROWS; i++)
         read_row(&reader, &rows[i]);
-    settle(&reader, "pgsasl_conninfo", &options_r->conninfo, options_r->conninfo_file);
-    settle(&reader, "pgsasl_audit_conninfo", &options_r->audit_conninfo,
+    resolve_conninfo(&reader, "pgsasl_conninfo", &options_r->conninfo, options_r->conninfo_file);
+    resolve_conninfo(&reader, "pgsasl_audit_conninfo", &options_r->audit_conninfo,
         options_r->audit_conninfo_file);
     return reader.invalid ? OPTIONS_INVALID : OPTIONS_OK;
 }

@@ -54,9 +54,7 @@ static const struct range {
     {0xe0000, 0xe007f}, /* tags */
 };
 
-/* Reads the character that text begins with. Returns its length in bytes, 0 where there is none
- * that is well-formed. */
-static size_t decode(const char *text, size_t len, uint32_t *character_r)
+size_t text_decode(const char *text, size_t len, uint32_t *character_r)
 {
     const unsigned char *bytes = (const unsigned char *)text;
     const struct shape *shape = shapes;
@@ -82,14 +80,14 @@ static size_t decode(const char *text, size_t len, uint32_t *character_r)
     return shape->len;
 }
 
-/* As decode(), for the character that text ends with. */
+/* As text_decode(), for the character that text ends with. */
 static size_t decode_last(const char *text, size_t len, uint32_t *character_r)
 {
     size_t back = 1;
 
     while (back < 4 && back < len && ((unsigned char)text[len - back] & 0xc0) == 0x80)
         back++;
-    if (len == 0 || decode(text + len - back, back, character_r) != back)
+    if (len == 0 || text_decode(text + len - back, back, character_r) != back)
         return 0;
     return back;
 }
@@ -109,7 +107,7 @@ bool text_is_utf8(const char *text, size_t len)
     size_t used;
 
     while (len > 0) {
-        used = decode(text, len, &character);
+        used = text_decode(text, len, &character);
         if (used == 0)
             return false;
         text += used;
@@ -118,7 +116,7 @@ bool text_is_utf8(const char *text, size_t len)
     return true;
 }
 
-/* Writes one byte's rendering, at most 4 octets and no NUL. Returns its length. */
+/* Writes one byte's rendering, at most 4 bytes and no NUL. Returns its length. */
 static size_t escape_byte(unsigned char byte, char *out)
 {
     static const char digits[] = "0123456789abcdef";
@@ -174,7 +172,7 @@ bool text_trim(const char **text_io, size_t *len_io)
     uint32_t character;
     size_t used;
 
-    while ((used = decode(text, len, &character)) > 0 && is_invisible(character)) {
+    while ((used = text_decode(text, len, &character)) > 0 && is_invisible(character)) {
         text += used;
         len -= used;
     }

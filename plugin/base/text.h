@@ -9,12 +9,19 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * True for well-formed UTF-8 (RFC 3629: no surrogates, no over-long forms, nothing past U+10FFFF)
  * without NUL. text may be NULL when len is 0.
  */
 bool text_is_utf8(const char *text, size_t len);
+
+/*
+ * Reads the character that text begins with. Returns its length in bytes, 0 where there is none
+ * that is well-formed.
+ */
+size_t text_decode(const char *text, size_t len, uint32_t *character_r);
 
 /*
  * Renders len bytes into out for a log line: printable ASCII as it is, `"` and `\` with a backslash

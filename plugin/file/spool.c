@@ -1,7 +1,7 @@
 /*
  * spool.c: appends lines safely from many processes, and hands them out again from one at a time.
  *
- * Two record locks: one octet for whoever writes or cuts the file, held for microseconds, and one
+ * Two record locks: one byte for whoever writes or cuts the file, held for microseconds, and one
  * for whoever drains. Neither is held while the disk syncs, and who drains holds up nobody. The
  * first line holds how far draining came; lines behind it may be offered twice after a crash, never
  * not at all.
@@ -20,31 +20,30 @@
 #include <unistd.h>
 
 #include "file/owner.h"
-#include "file/spool_line.h"
 
-enum { LINE_MAX_OCTETS = 16384, HEADER_OCTETS = 64, LOCK_RETRY_MS = 5, OPEN_MS = 1000 };
+enum { HEADER_BYTES = 64, LOCK_RETRY_MS = 5, OPEN_MS = 1000 };
 
-/* The octets of the file that the record locks stand on; they lie past any data. */
+/* The bytes of the file that the record locks stand on; they lie past any data. */
 static const off_t write_lock = (off_t)1 << 40;
 static const off_t drain_lock = ((off_t)1 << 40) + 1;
 
 struct spool {
     int fd;
-    off_t max_octets;
+    off_t max_bytes;
     pthread_mutex_t write_mutex; /* one for each record lock: these do not part threads */
     pthread_mutex_t drain_mutex;
 };
 
-static bool lock_octet(int fd, off_t octet, short type)
+static bool lock_byte(int fd, off_t byte, short type)
 {
-    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = octet, .l_len = 1};
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
 
     return fcntl(fd, F_SETLK, &lock) == 0;
 }
 
-static bool lock_by(int fd, off_t octet, struct deadline deadline)
+static bool lock_by(int fd, off_t byte, struct deadline deadline)
 {
-    while (!lock_octet(fd, octet, F_WRLCK)) {
+    while (!lock_byte(fd, byte, F_WRLCK)) {
         if ((errno != EACCES && errno != EAGAIN && errno != EINTR) ||
             deadline_left_ms(deadline) == 0)
             return false;
@@ -68,7 +67,7 @@ static bool begin_writing(struct spool *spool, struct deadline deadline)
 
 static void end_writing(struct spool *spool)
 {
-    lock_octet(spool->fd, write_lock, F_UNLCK);
+    lock_byte(spool->fd, write_lock, F_UNLCK);
     pthread_mutex_unlock(&spool->write_mutex);
 }
 
@@ -80,15 +79,15 @@ static off_t size_of(int fd)
     return fstat(fd, &status) == 0 && status.st_nlink > 0 ? status.st_size : -1;
 }
 
-static bool write_at(int fd, const char *octets, size_t count, off_t at)
+static bool write_at(int fd, const char *bytes, size_t count, off_t at)
 {
     while (count > 0) {
-        ssize_t written = pwrite(fd, octets, count, at);
+        ssize_t written = pwrite(fd, bytes, count, at);
 
         if (written <= 0 && !(written < 0 && errno == EINTR))
             return false;
         if (written > 0) {
-            octets += written;
+            bytes += written;
             at += written;
             count -= (size_t)written;
         }
@@ -96,32 +95,34 @@ static bool write_at(int fd, const char *octets, size_t count, off_t at)
     return true;
 }
 
+static const char header_form[] = "{\"pgsasl_spool\":\"1\",\"drained\":\"%020lld\"";
+
 static bool write_header(int fd, off_t drained)
 {
-    char header[HEADER_OCTETS + 1];
-    int length = snprintf(header, sizeof header, "{\"pgsasl_spool\":\"1\",\"drained\":\"%020lld\"",
-        (long long)drained);
+    char header[HEADER_BYTES + 1];
+    int length = snprintf(header, sizeof header, header_form, (long long)drained);
 
-    memset(header + length, ' ', (size_t)(HEADER_OCTETS - length));
-    memcpy(header + HEADER_OCTETS - 2, "}\n", 2);
-    return write_at(fd, header, HEADER_OCTETS, 0);
+    memset(header + length, ' ', (size_t)(HEADER_BYTES - length));
+    memcpy(header + HEADER_BYTES - 2, "}\n", 2);
+    return write_at(fd, header, HEADER_BYTES, 0);
 }
 
-/* How far the file is drained; from its beginning when the header can't be read. */
+/* How far the file is drained; from its beginning when the header cannot be read. */
 static off_t read_header(int fd)
 {
-    static const char *const names[] = {"drained"};
-    const char *value;
-    char header[HEADER_OCTETS];
+    char header[HEADER_BYTES + 1] = "";
+    char expected[HEADER_BYTES + 1];
+    const char *digits = header + strcspn(header_form, "%");
     long long drained;
 
-    if (pread(fd, header, sizeof header, 0) != HEADER_OCTETS || header[HEADER_OCTETS - 1] != '\n')
-        return HEADER_OCTETS;
-    header[HEADER_OCTETS - 1] = '\0';
-    if (!spool_line_read(header, names, &value, 1) || value == NULL)
-        return HEADER_OCTETS;
-    drained = strtoll(value, NULL, 10);
-    return drained >= HEADER_OCTETS && drained <= size_of(fd) ? (off_t)drained : HEADER_OCTETS;
+    if (pread(fd, header, HEADER_BYTES, 0) != HEADER_BYTES)
+        return HEADER_BYTES;
+    drained = strtoll(digits, NULL, 10);
+    snprintf(expected, sizeof expected, header_form, drained);
+    return strncmp(header, expected, strlen(expected)) == 0 && drained >= HEADER_BYTES &&
+                   drained <= size_of(fd)
+               ? (off_t)drained
+               : HEADER_BYTES;
 }
 
 /*
@@ -133,8 +134,8 @@ static off_t make_ready(int fd)
     off_t end = size_of(fd);
     char last;
 
-    if (end >= 0 && end < HEADER_OCTETS)
-        end = write_header(fd, HEADER_OCTETS) ? HEADER_OCTETS : -1;
+    if (end >= 0 && end < HEADER_BYTES)
+        end = write_header(fd, HEADER_BYTES) ? HEADER_BYTES : -1;
     if (end < 0 || pread(fd, &last, 1, end - 1) != 1)
         return -1;
     if (last == '\n')
@@ -192,7 +193,7 @@ struct spool *spool_open(const char *path, long max_kb, char *error_r, size_t ca
     snprintf(error_r, cap, "out of memory");
     if (spool == NULL)
         return NULL;
-    spool->max_octets = (off_t)max_kb * 1024;
+    spool->max_bytes = (off_t)max_kb * 1024;
     make_mutexes(spool);
     spool->fd = open_file(path, error_r, cap);
     if (spool->fd >= 0 && begin_writing(spool, deadline_in(OPEN_MS))) {
@@ -231,25 +232,26 @@ static const char *write_line(struct spool *spool, const char *line, size_t leng
 
     if (end < 0)
         return "cannot be written, or was removed";
-    if (end + (off_t)length > spool->max_octets)
+    if (end + (off_t)length > spool->max_bytes)
         return "is full (pgsasl_spool_max_kb)";
     if (write_at(spool->fd, line, length, end))
         return NULL;
     return ftruncate(spool->fd, end) == 0 ? "cannot be written" : "cannot be written, nor cut back";
 }
 
-const char *spool_append(struct spool *spool, const char *const *names, const char *const *values,
-    size_t count, struct deadline deadline)
+const char *spool_append(
+    struct spool *spool, const char *line, size_t len, struct deadline deadline)
 {
-    char line[LINE_MAX_OCTETS];
-    size_t length = spool_line_write(line, sizeof line, names, values, count);
+    char copy[SPOOL_LINE_MAX];
     const char *fault;
 
-    if (length == 0)
+    if (len == 0 || len >= sizeof copy)
         return "cannot hold so long a line";
+    memcpy(copy, line, len);
+    copy[len] = '\n';
     if (!begin_writing(spool, deadline))
         return "is locked by another process";
-    fault = write_line(spool, line, length);
+    fault = write_line(spool, copy, len + 1);
     end_writing(spool);
     if (fault == NULL && fdatasync(spool->fd) != 0)
         fault = "cannot be synced";
@@ -258,40 +260,31 @@ const char *spool_append(struct spool *spool, const char *const *names, const ch
 
 bool spool_waiting(const struct spool *spool)
 {
-    return spool != NULL && size_of(spool->fd) > HEADER_OCTETS;
+    return spool != NULL && size_of(spool->fd) > HEADER_BYTES;
 }
 
-/* One offered line; the octets it took, 0 when it was kept or is not whole yet. */
-static size_t offer(int fd, off_t at, const char *const *names, size_t count,
-    enum spool_taken (*take)(void *, const char *const *, const char *), void *context)
+/* One offered line; the bytes it took, 0 when it was kept or is not whole yet. */
+static size_t offer(int fd, off_t at,
+    enum spool_taken (*take)(void *context, const char *line, size_t len), void *context)
 {
-    char line[LINE_MAX_OCTETS + 1];
-    char copy[LINE_MAX_OCTETS + 1];
-    const char *values[SPOOL_FIELDS_MAX];
-    ssize_t got = pread(fd, line, LINE_MAX_OCTETS, at);
+    char line[SPOOL_LINE_MAX + 1];
+    ssize_t got = pread(fd, line, SPOOL_LINE_MAX, at);
     char *end = got > 0 ? memchr(line, '\n', (size_t)got) : NULL;
-    size_t length;
+    size_t len;
 
     if (end == NULL)
         return 0;
     *end = '\0';
-    length = (size_t)(end - line);
-    memcpy(copy, line, length + 1);
-    if (length > 0) {
-        bool whole = strlen(line) == length && spool_line_read(copy, names, values, count);
-
-        if (take(context, whole ? values : NULL, line) == SPOOL_KEEP)
-            return 0;
-    }
-    return length + 1;
+    len = (size_t)(end - line);
+    return len > 0 && take(context, line, len) == SPOOL_KEEP ? 0 : len + 1;
 }
 
 /* Cuts a wholly drained file back to its header, or notes how far draining came. */
-static void settle(struct spool *spool, off_t drained)
+static void finish_draining(struct spool *spool, off_t drained)
 {
     if (drained == size_of(spool->fd) && begin_writing(spool, deadline_in(0))) {
-        if (drained == size_of(spool->fd) && write_header(spool->fd, HEADER_OCTETS) &&
-            ftruncate(spool->fd, HEADER_OCTETS) == 0)
+        if (drained == size_of(spool->fd) && write_header(spool->fd, HEADER_BYTES) &&
+            ftruncate(spool->fd, HEADER_BYTES) == 0)
             drained = 0;
         end_writing(spool);
     }
@@ -299,10 +292,8 @@ static void settle(struct spool *spool, off_t drained)
         write_header(spool->fd, drained);
 }
 
-size_t spool_drain(struct spool *spool, const char *const *names, size_t count, size_t most,
-    struct deadline deadline,
-    enum spool_taken (*take)(void *context, const char *const *values, const char *line),
-    void *context)
+size_t spool_drain(struct spool *spool, size_t most, struct deadline deadline,
+    enum spool_taken (*take)(void *context, const char *line, size_t len), void *context)
 {
     size_t taken = 0;
     size_t length;
@@ -310,16 +301,16 @@ size_t spool_drain(struct spool *spool, const char *const *names, size_t count, 
 
     if (pthread_mutex_trylock(&spool->drain_mutex) != 0)
         return 0;
-    if (lock_octet(spool->fd, drain_lock, F_WRLCK)) {
+    if (lock_byte(spool->fd, drain_lock, F_WRLCK)) {
         at = read_header(spool->fd);
         while (taken < most && deadline_left_ms(deadline) > 0 &&
-               (length = offer(spool->fd, at, names, count, take, context)) > 0) {
+               (length = offer(spool->fd, at, take, context)) > 0) {
             at += (off_t)length;
             taken++;
         }
         if (taken > 0)
-            settle(spool, at);
-        lock_octet(spool->fd, drain_lock, F_UNLCK);
+            finish_draining(spool, at);
+        lock_byte(spool->fd, drain_lock, F_UNLCK);
     }
     pthread_mutex_unlock(&spool->drain_mutex);
     return taken;

@@ -1,8 +1,8 @@
 /*
- * spool.h: the file where audit rows wait while the database can't take them.
+ * spool.h: the file where audit rows wait while the database cannot take them.
  *
- * One JSON object a line, readable by people. The first line is the spool's own and says up to
- * which octet the lines have been moved into the database. Many processes append and one of them
+ * One row a line, readable by people. The first line is the spool's own and says up to
+ * which byte the lines have been moved into the database. Many processes append and one of them
  * drains, under fcntl(2) record locks, which end with the process that held them. Threads of one
  * process may call at once, too.
  */
@@ -16,7 +16,7 @@
 
 struct spool;
 
-enum { SPOOL_FIELDS_MAX = 16 };
+enum { SPOOL_LINE_MAX = 16384 }; /* bytes of a line, its newline included */
 
 /* What becomes of a line that spool_drain() hands out. */
 enum spool_taken {
@@ -38,25 +38,23 @@ void spool_forked(struct spool *spool);
 void spool_close(struct spool *spool);
 
 /*
- * Appends one line and syncs it to the disk. A NULL value is written as null. Waits for the lock
- * until deadline, and for the disk as long as that takes: nothing can end a fdatasync(2). Returns
- * NULL, or a constant word of why the line may not be there.
+ * Appends one line (len bytes without a newline in them) and syncs it to the disk. Waits for the
+ * lock until deadline, and for the disk as long as that takes: nothing can end a fdatasync(2).
+ * Returns NULL, or a constant word of why the line may not be there.
  */
-const char *spool_append(struct spool *spool, const char *const *names, const char *const *values,
-    size_t count, struct deadline deadline);
+const char *spool_append(
+    struct spool *spool, const char *line, size_t len, struct deadline deadline);
 
-/* True when lines wait; one fstat(2). */
+/* True when lines wait; one fstat(2). NULL is tolerated. */
 bool spool_waiting(const struct spool *spool);
 
 /*
- * Offers lines in their order to take(), until it keeps one, `most` were taken or the deadline has
- * passed; returns how many were taken. Does nothing, at once, when another process or thread is
- * draining. A line that is none, torn by a crash, is offered with values NULL and its text, and
- * passed over. Lines can be appended meanwhile, also by take() itself.
+ * Offers lines in their order to take(), NUL-terminated and without their newline, until it keeps
+ * one, `most` were taken or the deadline has passed; returns how many were taken. Does nothing, at
+ * once, when another process or thread is draining. What take() is offered may be anything: a crash
+ * tears lines. Lines can be appended meanwhile, also by take() itself.
  */
-size_t spool_drain(struct spool *spool, const char *const *names, size_t count, size_t most,
-    struct deadline deadline,
-    enum spool_taken (*take)(void *context, const char *const *values, const char *line),
-    void *context);
+size_t spool_drain(struct spool *spool, size_t most, struct deadline deadline,
+    enum spool_taken (*take)(void *context, const char *line, size_t len), void *context);
 
 #endif

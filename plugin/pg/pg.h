@@ -1,9 +1,9 @@
 /*
  * pg.h: one kept PostgreSQL connection, driven by libpq's non-blocking calls under a deadline.
  *
- * The only file that includes libpq-fe.h is pg.c (with pg_hosts.c, which names hosts for it). A
- * connection belongs to the process that made it: in a forked child it is dropped without a byte on
- * the parent's socket, and made anew. Not thread-safe: the caller holds the backend's mutex. Never
+ * A connection belongs to the process that made it: in a forked child it is dropped without a byte
+ * on the parent's socket, and a new one is made. Threads take turns: pg_execute(), pg_send() and
+ * the functions that read their results are called between pg_enter() and pg_leave(). Nothing
  * blocks past the deadline that it is given.
  */
 #ifndef PGSASL_PG_PG_H
@@ -18,21 +18,36 @@ struct pg;
 struct pg_rows;
 
 enum pg_answer {
-    PG_UNAVAILABLE =
-        0,      /* no connection, lost, refused, or past the deadline; pg_error() says why */
-    PG_REFUSED, /* the server answered with an error: the query itself is at fault; pg_error() says
-                   which */
+    /* No connection, lost, busy, or past the deadline; pg_error() says why. */
+    PG_UNAVAILABLE = 0,
+    /* The server refused the query, which is at fault; pg_error() says why. */
+    PG_REFUSED,
+    /* The server refused the values (SQLSTATE classes 22 and 23): they will never be accepted. */
+    PG_BAD_VALUES,
+    /* A value has characters that the database's encoding lacks. */
+    PG_UNTRANSLATABLE,
     PG_OK
 };
 
-/* A statement; constant for the life of the process. Prepared on first use of a connection, in the
- * same round trip. */
+/*
+ * A statement; constant for the life of the process. Prepared on first use of a connection, in the
+ * same round trip.
+ */
 struct pg_query {
     const char *name; /* of the prepared statement */
     const char *text;
     int params;
-    const unsigned *types; /* params OIDs; 0 lets the server infer */
+    const unsigned *types; /* params OIDs */
 };
+
+/* OIDs of parameter types (pg_type.dat); none of them ever changes. */
+enum { PG_TEXT = 25, PG_INET = 869, PG_JSONB = 3802 };
+
+/*
+ * The highest n of the parameters $n in a statement, 0 where it has none; text in literals, quoted
+ * names and comments does not count. More than 65535 reads as 65536.
+ */
+int pg_highest_parameter(const char *text);
 
 /*
  * conninfo is copied. Host names are resolved now as well, so that a chroot without resolv.conf
@@ -42,14 +57,21 @@ struct pg_query {
 struct pg *pg_new(
     const char *conninfo, bool prepared_statements, long timeout_ms, char *error_r, size_t cap);
 
-/* Closes and frees; NULL is tolerated. */
+/* Another owner of the same connection, which gives it back by pg_free(). Returns pg. */
+struct pg *pg_ref(struct pg *pg);
+
+/* Gives one reference back; the last one closes and frees. NULL is tolerated. */
 void pg_free(struct pg *pg);
 
+/* Takes the connection for this thread; false when the deadline comes first. */
+bool pg_enter(struct pg *pg, struct deadline deadline);
+void pg_leave(struct pg *pg);
+
 /*
- * Lets go of a connection that was torn by a fork in the middle of a call: closes its descriptor in
- * this process and leaves the rest of it, whose state nobody knows, unfreed.
+ * In a forked child: frees what another thread of the parent held. May be called more than once.
+ * NULL is tolerated.
  */
-void pg_forget(struct pg *pg);
+void pg_forked(struct pg *pg);
 
 /*
  * Runs one query with text parameters (NULL entries are SQL NULL), connecting first where there is
@@ -70,19 +92,11 @@ bool pg_send(struct pg *pg, const struct pg_query *query, const char *const *val
 /* What the server refused of the queries sent by pg_send(); "" while nothing. */
 const char *pg_sent_error(const struct pg *pg);
 
-/* True when a connection stands and was last seen well; asks nobody. */
-bool pg_connected(const struct pg *pg);
-
-/* True when the server's encoding takes every Unicode character (UTF8). Meaningful while connected.
- */
-bool pg_takes_unicode(const struct pg *pg);
-
-/* The last failure, one line, without secrets; "" when there was none. Valid until the next call.
+/*
+ * The last failure in one line without secrets, with the server's SQLSTATE; "" when there was none.
+ * Valid until the next call.
  */
 const char *pg_error(const struct pg *pg);
-
-/* The last failure's SQLSTATE, "" when it was not the server's word. */
-const char *pg_sqlstate(const struct pg *pg);
 
 int pg_rows_count(const struct pg_rows *rows);
 

@@ -12,18 +12,21 @@
 
 #include "sasl/auxprop.h"
 #include "auth/backend.h"
-#include "sasl/mech.h"
+#include "sasl/mechanisms.h"
 #include "sasl/host_log.h"
 
 sasl_server_plug_init_t sasl_server_plug_init __attribute__((visibility("default")));
 sasl_auxprop_init_t sasl_auxprop_plug_init __attribute__((visibility("default")));
 
-enum { MECHANISMS = 2 };
+#define MECHANISM_ADDRESS(plug) &plug,
+static const sasl_server_plug_t *const mechanisms[] = {MECHANISMS(MECHANISM_ADDRESS)};
+
+enum { MECHANISM_COUNT = sizeof mechanisms / sizeof *mechanisms };
 
 static struct backend *shared;
-static unsigned users; /* plugs that hold shared */
+static unsigned references; /* of the plugs to shared */
 static const sasl_utils_t *host;
-static sasl_server_plug_t mechanisms[MECHANISMS];
+static sasl_server_plug_t plugs[MECHANISM_COUNT];
 static sasl_auxprop_plug_t auxprop;
 
 static const char *get_option(void *context, const char *name)
@@ -36,25 +39,25 @@ static const char *get_option(void *context, const char *name)
     return value;
 }
 
-static struct backend *hold(const sasl_utils_t *utils)
+static struct backend *backend_ref(const sasl_utils_t *utils)
 {
     const struct options_source source = {get_option, NULL};
 
-    if (users == 0) {
+    if (references == 0) {
         const struct log_sink log = host_log_sink(utils);
 
         host = utils;
         shared = backend_new(&source, &log);
     }
     if (shared != NULL)
-        users++;
+        references++;
     return shared;
 }
 
 static void release(void *glob_context, const sasl_utils_t *utils)
 {
     (void)utils;
-    if (glob_context == NULL || users == 0 || --users > 0)
+    if (glob_context == NULL || references == 0 || --references > 0)
         return;
     backend_free(shared);
     shared = NULL;
@@ -75,15 +78,15 @@ int sasl_server_plug_init(const sasl_utils_t *utils, int max_version, int *out_v
 
     if (max_version < SASL_SERVER_PLUG_VERSION)
         return SASL_BADVERS;
-    backend = hold(utils);
+    backend = backend_ref(utils);
     if (backend == NULL)
         return SASL_NOMECH;
-    users++; /* libsasl frees the two mechanisms one by one */
-    set_mechanism(&mechanisms[0], &mech_plain, backend);
-    set_mechanism(&mechanisms[1], &mech_login, backend);
+    for (size_t i = 0; i < MECHANISM_COUNT; i++)
+        set_mechanism(&plugs[i], mechanisms[i], backend);
+    references += MECHANISM_COUNT - 1; /* libsasl frees the mechanisms one by one */
     *out_version = SASL_SERVER_PLUG_VERSION;
-    *pluglist = mechanisms;
-    *plugcount = MECHANISMS;
+    *pluglist = plugs;
+    *plugcount = MECHANISM_COUNT;
     return SASL_OK;
 }
 
@@ -94,7 +97,7 @@ int sasl_auxprop_plug_init(const sasl_utils_t *utils, int max_version, int *out_
     if (max_version < SASL_AUXPROP_PLUG_VERSION)
         return SASL_BADVERS;
     memcpy(&auxprop, &auxprop_plug, sizeof auxprop);
-    auxprop.glob_context = hold(utils);
+    auxprop.glob_context = backend_ref(utils);
     auxprop.auxprop_free = release;
     *out_version = SASL_AUXPROP_PLUG_VERSION;
     *plug = &auxprop;

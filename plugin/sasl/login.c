@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "sasl/mechanisms.h"
 
 enum state { STATE_BEGIN, STATE_NAME, STATE_PASSWORD };
 

@@ -1,5 +1,5 @@
 /*
- * mech.h: what PLAIN and LOGIN share: from parsed credentials to the code that the host gets.
+ * mech.h: what the mechanisms share: from parsed credentials to the code that the host gets.
  */
 #ifndef PGSASL_SASL_MECH_H
 #define PGSASL_SASL_MECH_H
@@ -32,9 +32,5 @@ struct attempt mech_attempt(const sasl_server_params_t *sparams, const char *mec
 
 /* True while this thread is inside mech_answer(): the auxprop half then has nothing to look up. */
 bool mech_in_canon_user(void);
-
-/* The plugs that entry.c registers; glob_context is the backend. */
-extern const sasl_server_plug_t mech_plain;
-extern const sasl_server_plug_t mech_login;
 
 #endif

@@ -2,6 +2,7 @@
  * plain.c: the mechanism PLAIN (RFC 4616): one message, one answer.
  */
 #include "sasl/mech.h"
+#include "sasl/mechanisms.h"
 
 static int plain_new(void *glob_context, sasl_server_params_t *sparams, const char *challenge,
     unsigned challenge_len, void **conn_context)

@@ -42,18 +42,18 @@ SELECT is(rolconfig, ARRAY['plan_cache_mode=force_generic_plan', 'enable_seqscan
 FROM pg_roles WHERE rolname = 'pgsasl_plugin';
 
 -- what each may do, as the catalogue has it
-SELECT results_eq(format('SELECT executable_by(%L)', 'pgsasl_test_nobody'), ARRAY['hash_fault'],
+SELECT results_eq(format('SELECT executable_by(%L)', 'pgsasl_test_nobody'), ARRAY['hash_fault', 'parse_hash'],
     'PUBLIC may call what the CHECK of smtp_users calls, and nothing else');
 SELECT is_empty(format('SELECT rights_of(%L)', 'pgsasl_test_nobody'), 'nor touch a table');
 SELECT schema_privs_are('pgsasl', role, privileges, role || ': the schema')
 FROM (VALUES ('pgsasl_test_nobody', '{}'::text[]), ('pgsasl_plugin', '{USAGE}'), ('pgsasl_operator', '{USAGE}'),
     ('pgsasl_auditor', '{USAGE}')) AS t (role, privileges);
-SELECT results_eq($$SELECT executable_by('pgsasl_plugin')$$, ARRAY['find_user', 'hash_fault', 'note_login', 'record_failure'],
-    'the plugin may call its functions');
+SELECT results_eq($$SELECT executable_by('pgsasl_plugin')$$, ARRAY['find_user', 'hash_fault', 'note_login', 'parse_hash',
+    'record_failure'], 'the plugin may call its functions');
 SELECT is_empty($$SELECT rights_of('pgsasl_plugin')$$, 'and touch no table');
 SELECT results_eq($$SELECT executable_by('pgsasl_operator')$$,
-    ARRAY['add_account', 'add_user', 'end_rotation', 'hash_fault', 'hash_password', 'random_password', 'rotate_password',
-        'schema_version', 'set_password', 'worse_standing'], 'what operators may call');
+    ARRAY['add_account', 'add_user', 'end_rotation', 'hash_fault', 'hash_password', 'parse_hash', 'random_password',
+        'rotate_password', 'schema_version', 'set_password', 'worse_standing'], 'what operators may call');
 SELECT results_eq($$SELECT rights_of('pgsasl_operator') ORDER BY 1$$, ARRAY[
     'accounts delete', 'accounts select', 'accounts(name,standing) insert', 'accounts(name,standing) update',
     'deleted_users select', 'idle_users select', 'migrations select', 'reasons select',
@@ -67,8 +67,8 @@ SELECT results_eq($$SELECT rights_of('pgsasl_operator') ORDER BY 1$$, ARRAY[
     'smtp_users(username,password_hash,enabled,account_id,account_standing,expires_at,allowed_networks,app,note,'
         'rotation_grace) update'],
     'what operators may touch');
-SELECT results_eq($$SELECT executable_by('pgsasl_auditor')$$, ARRAY['client_net', 'explain', 'hash_fault', 'schema_version',
-    'user_status', 'worse_standing'],
+SELECT results_eq($$SELECT executable_by('pgsasl_auditor')$$, ARRAY['client_net', 'explain', 'hash_fault', 'parse_hash',
+    'schema_version', 'user_status', 'worse_standing'],
     'what auditors may call');
 SELECT results_eq($$SELECT rights_of('pgsasl_auditor')$$,
     ARRAY['auth_failures select', 'deleted_users select', 'failures_by_account select', 'failures_by_client select',

@@ -51,16 +51,23 @@ static inline void register_test(struct CMUnitTest test)
 
 #define TEST(name) TEST_WITH(name, NULL, NULL)
 
-/* Runs all tests of the file, between two functions of cmocka's for all of them together. */
-static inline int run_all_tests(CMFixtureFunction set_up, CMFixtureFunction tear_down)
+/*
+ * Runs the tests of the file whose name matches pattern (NULL: all), between two functions of
+ * cmocka's for all of them together.
+ */
+static inline int run_all_tests(
+    const char *pattern, CMFixtureFunction set_up, CMFixtureFunction tear_down)
 {
+    cmocka_set_test_filter(pattern);
     return _cmocka_run_group_tests("tests", registered_tests, registered_count, set_up, tear_down);
 }
 
-#define RUN_TESTS(set_up, tear_down)             \
-    int main(void)                               \
-    {                                            \
-        return run_all_tests(set_up, tear_down); \
+/* The program's one argument is a pattern, such as 'trim*'. */
+#define RUN_TESTS(set_up, tear_down)                      \
+    int main(int argc, char **argv)                       \
+    {                                                     \
+        const char *pattern = argc > 1 ? argv[1] : NULL;  \
+        return run_all_tests(pattern, set_up, tear_down); \
     }
 
 #endif

@@ -1,23 +1,18 @@
 /*
- * test_auth.c: from what the look-up says to the verdict, with doubles of store.c and audit.c.
+ * test_auth.c: from what the look-up says to the verdict, with doubles of lookup.c and audit.c.
  *
  * The doubles give the user that a row of the table describes and keep the failure that would be
  * stored.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "test.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "auth/audit.h"
 #include "auth/auth.h"
 #include "auth/backend.h"
-#include "base/secret.h"
-#include "auth/store.h"
+#include "auth/lookup.h"
 
 /* bcrypt at cost 4 of "correct horse", made by htpasswd -nbB -C 4. */
 #define RIGHT_HASH "$2y$04$VHw3P7/ijGPbAUxdVQk2GeRy6Be7aRcqNdHiUu8Xfd40SBVnirwJO"
@@ -25,10 +20,10 @@
 /* The same of "old horse". */
 #define OLD_HASH "$2y$04$22.Yup6XYSVGlu367hrcV.jHlHpIrFjEmUEIoMLLEk.zhJV.iLwXe"
 
-static enum store_result lookup_result;
-static struct user lookup_user;
-static const char *lookup_why = "";
+static enum lookup_result lookup_result;
+static struct user lookup_row;
 static struct failure recorded;
+static char recorded_detail[ROW_DETAIL_MAX];
 static int records;
 static int drains;
 static int logins;
@@ -45,54 +40,50 @@ bool __wrap_hash_parse(const char *stored, struct hash *hash_r)
     return __real_hash_parse(stored, hash_r);
 }
 
-enum store_result store_find_user(struct pg *pg, const struct pg_query *query, const char *username,
-    const struct address *client, struct deadline deadline, struct user *user_r, const char **why_r)
+enum lookup_result lookup_user(struct lookup *lookup, const char *username,
+    const struct address *client, struct deadline deadline, struct user *user_r,
+    char why_r[LOOKUP_WHY_MAX])
 {
-    (void)pg;
-    (void)query;
+    (void)lookup;
     (void)username;
     (void)client;
     (void)deadline;
-    *user_r = lookup_user;
-    hash_parse(lookup_user.hash.text, &user_r->hash);
-    *why_r = lookup_why;
+    *user_r = lookup_row;
+    hash_parse(lookup_row.hash.text, &user_r->hash);
+    hash_decoy(&user_r->hash, &user_r->decoy);
+    why_r[0] = '\0';
     return lookup_result;
 }
 
-void store_user_free(struct user *user)
+void user_free(struct user *user)
 {
     memset(user, 0, sizeof *user);
 }
 
-bool audit_name(struct failure *failure_r)
+enum audit_result audit_record(struct audit *audit, const struct failure *failure,
+    bool lookup_failed, struct deadline deadline)
 {
-    strcpy(failure_r->attempt_id, "0190b7a4-0000-7000-8000-000000000000");
-    return true;
-}
-
-enum audit_result audit_record(struct backend *backend, const struct failure *failure,
-    bool database_out, struct deadline deadline)
-{
-    (void)backend;
-    (void)database_out;
+    (void)audit;
+    (void)lookup_failed;
     (void)deadline;
     recorded = *failure;
+    snprintf(recorded_detail, sizeof recorded_detail, "%s", failure->detail);
     records++;
     return AUDIT_STORED;
 }
 
-void audit_login(struct backend *backend, const struct login *login, struct deadline deadline)
+void audit_login(struct audit *audit, const struct login *login, struct deadline deadline)
 {
-    (void)backend;
+    (void)audit;
     (void)deadline;
     snprintf(login_retired_id, sizeof login_retired_id, "%s",
         login->retired_id == NULL ? "" : login->retired_id);
     logins++;
 }
 
-void audit_drain(struct backend *backend, struct deadline deadline)
+void audit_drain(struct audit *audit, struct deadline deadline)
 {
-    (void)backend;
+    (void)audit;
     (void)deadline;
     drains++;
 }
@@ -108,7 +99,7 @@ struct row {
     const char *authzid;
     const char *fault;
     struct user user;
-    enum store_result result;
+    enum lookup_result result;
     bool require_tls;
     bool name_refused;
     enum reason reason;
@@ -118,16 +109,17 @@ struct row {
     const char *noted_retired_id;
 };
 
-#define USER(stored, on, allowed) \
-    .found = true, .user_id = id, .hash.text = stored, .enabled = (on), .client_allowed = (allowed)
+#define USER(text_of_hash, on, allowed)                                       \
+    .found = true, .user_id = id, .hash.text = text_of_hash, .enabled = (on), \
+    .client_allowed = (allowed)
 #define RETIRED(in_grace)                                                     \
     .retired_count = 1, .retired = {{.stored = (char[]){OLD_HASH},            \
                             .retired_at = (char[]){"2026-01-31 12:00:00+00"}, \
                             .id = (char[]){"12"},                             \
                             .accepted = in_grace}}
 #define LIVE USER(RIGHT_HASH, true, true)
-#define RIGHT .name = "app1", .password = "correct horse", .result = STORE_OK
-#define WRONG .name = "app1", .password = "battery staple", .result = STORE_OK
+#define RIGHT .name = "app1", .password = "correct horse", .result = LOOKUP_DONE
+#define WRONG .name = "app1", .password = "battery staple", .result = LOOKUP_DONE
 
 static const struct row rows[] = {
     {"right password", RIGHT, .user = {LIVE}, .reason = REASON_ACCEPTED},
@@ -136,24 +128,24 @@ static const struct row rows[] = {
     {"right password, a stamp is due", RIGHT, .user = {LIVE, .login_due = true},
         .reason = REASON_ACCEPTED, .noted = true},
     {"retired password inside its grace", .name = "app1", .password = "old horse",
-        .result = STORE_OK, .user = {LIVE, RETIRED(true)}, .reason = REASON_ACCEPTED, .noted = true,
-        .noted_retired_id = "12"},
+        .result = LOOKUP_DONE, .user = {LIVE, RETIRED(true)}, .reason = REASON_ACCEPTED,
+        .noted = true, .noted_retired_id = "12"},
     {"retired password after its grace", .name = "app1", .password = "old horse",
-        .result = STORE_OK, .user = {LIVE, RETIRED(false)}, .reason = REASON_STALE_PASSWORD,
+        .result = LOOKUP_DONE, .user = {LIVE, RETIRED(false)}, .reason = REASON_STALE_PASSWORD,
         .detail = "the password was rotated at 2026-01-31 12:00:00+00"},
     {"retired password inside its grace, disabled", .name = "app1", .password = "old horse",
-        .result = STORE_OK,
+        .result = LOOKUP_DONE,
         .user = {USER(RIGHT_HASH, false, true), RETIRED(true), .login_due = true},
         .reason = REASON_DISABLED_USER},
     {"retired password inside its grace, suspended", .name = "app1", .password = "old horse",
-        .result = STORE_OK, .user = {LIVE, RETIRED(true), .standing = STANDING_SUSPENDED},
+        .result = LOOKUP_DONE, .user = {LIVE, RETIRED(true), .standing = STANDING_SUSPENDED},
         .reason = REASON_ACCOUNT_SUSPENDED},
     {"retired password of a deleted user", .name = "app1", .password = "old horse",
-        .result = STORE_OK, .user = {.deleted = true, RETIRED(true)},
+        .result = LOOKUP_DONE, .user = {.deleted = true, RETIRED(true)},
         .reason = REASON_DELETED_USER},
     {"white space around the right password", .name = "app1", .password = " correct horse\t",
-        .result = STORE_OK, .user = {LIVE}, .reason = REASON_PASSWORD_WHITESPACE},
-    {"e-mail address of a user", .name = "app1@example.com", .password = "x", .result = STORE_OK,
+        .result = LOOKUP_DONE, .user = {LIVE}, .reason = REASON_PASSWORD_WHITESPACE},
+    {"e-mail address of a user", .name = "app1@example.com", .password = "x", .result = LOOKUP_DONE,
         .user = {.local_part_known = true}, .reason = REASON_USERNAME_HAS_AT,
         .detail = "the part before the @ is a user name of ours"},
     {"wrong password", WRONG, .user = {LIVE}, .reason = REASON_WRONG_PASSWORD},
@@ -162,12 +154,12 @@ static const struct row rows[] = {
     {"TLS asked for", RIGHT, .require_tls = true, .user = {LIVE}, .reason = REASON_TLS_REQUIRED},
     {"no such user", RIGHT, .reason = REASON_UNKNOWN_USER},
     {"deleted", RIGHT, .user = {.deleted = true}, .reason = REASON_DELETED_USER},
-    {"e-mail address", .name = "app1@example.com", .password = "x", .result = STORE_OK,
+    {"e-mail address", .name = "app1@example.com", .password = "x", .result = LOOKUP_DONE,
         .reason = REASON_USERNAME_HAS_AT},
-    {"blank behind the name", .name = "app1 ", .password = "x", .result = STORE_OK,
+    {"blank behind the name", .name = "app1 ", .password = "x", .result = LOOKUP_DONE,
         .reason = REASON_USERNAME_WHITESPACE},
     {"blank behind a name that a site's table has", .name = "app1 ", .password = "correct horse",
-        .result = STORE_OK, .user = {LIVE}, .reason = REASON_USERNAME_WHITESPACE},
+        .result = LOOKUP_DONE, .user = {LIVE}, .reason = REASON_USERNAME_WHITESPACE},
     {"closed", RIGHT, .user = {LIVE, .standing = STANDING_CLOSED}, .reason = REASON_ACCOUNT_CLOSED},
     {"past due", RIGHT, .user = {LIVE, .standing = STANDING_PAST_DUE},
         .reason = REASON_ACCOUNT_PAST_DUE},
@@ -177,6 +169,7 @@ static const struct row rows[] = {
     {"standing is no known word", RIGHT, .user = {LIVE, .standing = STANDING_UNKNOWN},
         .reason = REASON_BACKEND_UNAVAILABLE},
     {"disabled", RIGHT, .user = {USER(RIGHT_HASH, false, true)}, .reason = REASON_DISABLED_USER},
+    {"expired", RIGHT, .user = {LIVE, .expired = true}, .reason = REASON_EXPIRED_USER},
     {"empty hash", RIGHT, .user = {USER("", true, true)}, .reason = REASON_UNUSABLE_HASH},
     {"address not on the list", RIGHT, .user = {USER(RIGHT_HASH, true, false)},
         .reason = REASON_IP_NOT_AUTHORIZED},
@@ -185,9 +178,9 @@ static const struct row rows[] = {
         .failed = ALL_CHECKS(REASON_WRONG_PASSWORD, REASON_IP_NOT_AUTHORIZED)},
     {"throttled: the right password is not looked at", RIGHT, .user = {LIVE, .throttled = true},
         .reason = REASON_THROTTLED},
-    {"database out", .name = "app1", .password = "correct horse", .result = STORE_UNAVAILABLE,
+    {"database out", .name = "app1", .password = "correct horse", .result = LOOKUP_UNAVAILABLE,
         .reason = REASON_BACKEND_UNAVAILABLE},
-    {"query at fault", .name = "app1", .password = "correct horse", .result = STORE_MISCONFIGURED,
+    {"query at fault", .name = "app1", .password = "correct horse", .result = LOOKUP_MISCONFIGURED,
         .reason = REASON_BACKEND_UNAVAILABLE},
     {"malformed", RIGHT, .user = {LIVE}, .fault = "is malformed",
         .reason = REASON_MALFORMED_RESPONSE},
@@ -213,16 +206,15 @@ static void check_row(const struct row *row)
 
     memset(&credentials, 0, sizeof credentials);
     memset(&backend, 0, sizeof backend);
-    pthread_mutex_init(&backend.mutex, NULL);
     backend.options.timeout_ms = 1000;
     backend.options.require_tls = row->require_tls;
-    backend.lookup = (struct pg *)&backend; /* never looked into: the store is a double */
+    backend.lookup = (struct lookup *)&backend; /* never looked into: lookup_user() is a double */
     put(credentials.authcid, &credentials.authcid_len, row->name);
     put(credentials.password, &credentials.password_len, row->password);
     put(credentials.authzid, &credentials.authzid_len, row->authzid);
     strcpy(credentials.display_name, row->name);
     attempt.canon_ok = !row->name_refused;
-    lookup_user = row->user;
+    lookup_row = row->user;
     lookup_result = row->result;
     memset(&recorded, 0, sizeof recorded);
     records = 0;
@@ -248,28 +240,26 @@ static void check_row(const struct row *row)
     assert_int_equal(recorded.reason, row->reason);
     if (recorded.failed != (row->failed != 0 ? row->failed : REASON_BIT(row->reason)))
         fail_msg("%s: failed checks %x", row->what, recorded.failed);
-    assert_string_equal(recorded.username, row->name);
+    assert_string_equal(recorded.attempt->credentials->display_name, row->name);
     if (row->detail != NULL)
-        assert_string_equal(recorded.detail, row->detail);
+        assert_string_equal(recorded_detail, row->detail);
 }
 
-static void test_verdicts(void **state)
+TEST(each_look_up_comes_to_its_verdict)
 {
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    for (size_t i = 0; i < ROWS(rows); i++)
         check_row(&rows[i]);
 }
 
-static void test_a_zeroed_verdict_is_no_access(void **state)
+TEST(a_zeroed_verdict_is_no_access)
 {
     enum reason zero = 0;
 
-    (void)state;
     assert_int_equal(zero, REASON_BACKEND_UNAVAILABLE);
     assert_int_not_equal(zero, REASON_ACCEPTED);
 }
 
-static void test_verifier_is_only_for_who_may_log_in(void **state)
+TEST(a_verifier_is_only_for_those_who_may_log_in)
 {
     static const char scram[] =
         "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:"
@@ -286,8 +276,7 @@ static void test_verifier_is_only_for_who_may_log_in(void **state)
         {"", true, REASON_UNUSABLE_HASH},
     };
 
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < ROWS(cases); i++) {
         struct credentials credentials;
         struct attempt attempt = {
             .credentials = &credentials, .mechanism = "SCRAM-SHA-256", .canon_ok = true};
@@ -295,15 +284,14 @@ static void test_verifier_is_only_for_who_may_log_in(void **state)
 
         memset(&credentials, 0, sizeof credentials);
         memset(&backend, 0, sizeof backend);
-        pthread_mutex_init(&backend.mutex, NULL);
         backend.options.timeout_ms = 1000;
-        backend.lookup = (struct pg *)&backend;
+        backend.lookup = (struct lookup *)&backend;
         put(credentials.authcid, &credentials.authcid_len, "app1");
-        lookup_result = STORE_OK;
-        lookup_user = (struct user){LIVE};
-        strcpy(lookup_user.hash.text, cases[i].hash);
-        lookup_user.enabled = cases[i].enabled;
-        lookup_user.login_due = true;
+        lookup_result = LOOKUP_DONE;
+        lookup_row = (struct user){LIVE};
+        strcpy(lookup_row.hash.text, cases[i].hash);
+        lookup_row.enabled = cases[i].enabled;
+        lookup_row.login_due = true;
         logins = 0;
         assert_int_equal(
             auth_verifier(&backend, &attempt, verifier, sizeof verifier), cases[i].reason);
@@ -312,13 +300,4 @@ static void test_verifier_is_only_for_who_may_log_in(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_verdicts),
-        cmocka_unit_test(test_a_zeroed_verdict_is_no_access),
-        cmocka_unit_test(test_verifier_is_only_for_who_may_log_in),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

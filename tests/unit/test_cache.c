@@ -920,10 +920,10 @@ static int tear_down(void **state)
     return rmdir(directory);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     /* Before OpenSSL allocates anything. */
     if (CRYPTO_set_mem_functions(plain_malloc, plain_realloc, search_and_free) != 1)
         return 1;
-    return run_all_tests(set_up, tear_down);
+    return run_all_tests(argc > 1 ? argv[1] : NULL, set_up, tear_down);
 }

@@ -90,8 +90,8 @@ TEST(the_table_names_the_contract)
         {"pgsasl_audit_conninfo", ""},
         {"pgsasl_audit_conninfo_file", ""},
         {"pgsasl_user_query", "SELECT * FROM pgsasl.find_user($1, $2)"},
-        {"pgsasl_audit_query", "SELECT pgsasl.record_failure($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-                               "$10, $11, $12, $13)"},
+        {"pgsasl_audit_query", "SELECT pgsasl.record_failure($1)"},
+        {"pgsasl_login_query", "SELECT pgsasl.note_login($1)"},
         {"pgsasl_timeout_ms", "5000"},
         {"pgsasl_prepared_statements", "yes"},
         {"pgsasl_spool_file", ""},

@@ -4,17 +4,11 @@
  * A reason that is not named in the table is a refusal: one that is added with another answer must
  * be named here too.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "test.h"
 
 #include <sasl/sasl.h>
 
 #include "sasl/saslcode.h"
-
-#define ROWS(table) (sizeof(table) / sizeof(*(table)))
 
 struct codes {
     int postfix;
@@ -53,9 +47,8 @@ static void expect_code(const char *whose, enum reason reason, int code, int wan
         fail_msg("%s, %s: code %d in place of %d", reason_name(reason), whose, code, want);
 }
 
-static void every_reason_has_its_code(void **state)
+TEST(every_reason_has_its_code)
 {
-    (void)state;
     for (int i = 0; i <= REASON_ACCEPTED; i++) {
         enum reason reason = (enum reason)i;
         struct codes want = wanted(reason);
@@ -68,11 +61,10 @@ static void every_reason_has_its_code(void **state)
     }
 }
 
-static void what_is_no_reason_is_a_temporary_failure(void **state)
+TEST(what_is_no_reason_is_a_temporary_failure)
 {
     static const int numbers[] = {-1, REASON_ACCEPTED + 1, 1000};
 
-    (void)state;
     for (size_t i = 0; i < ROWS(numbers); i++) {
         assert_int_equal(saslcode_for((enum reason)numbers[i], "smtpd"), SASL_UNAVAIL);
         assert_int_equal(saslcode_for((enum reason)numbers[i], "exim"), SASL_UNAVAIL);
@@ -80,12 +72,4 @@ static void what_is_no_reason_is_a_temporary_failure(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_reason_has_its_code),
-        cmocka_unit_test(what_is_no_reason_is_a_temporary_failure),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

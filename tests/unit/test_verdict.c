@@ -5,18 +5,12 @@
  * The reasons come from reasons.def, as in verdict.c. What a change of that file must not change by
  * accident is written out here once more.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "test.h"
 
 #include <ctype.h>
 #include <string.h>
 
 #include "auth/verdict.h"
-
-#define ROWS(table) (sizeof(table) / sizeof(*(table)))
 
 static const struct {
     enum reason reason;
@@ -27,9 +21,8 @@ static const struct {
 #include "auth/reasons.def"
 };
 
-static void each_reason_has_its_name(void **state)
+TEST(each_reason_has_its_name)
 {
-    (void)state;
     assert_int_equal(ROWS(order), REASON_COUNT);
     for (size_t i = 0; i < ROWS(order); i++) {
         assert_string_equal(reason_name(order[i].reason), order[i].name);
@@ -42,11 +35,10 @@ static void each_reason_has_its_name(void **state)
     assert_string_equal(reason_name((enum reason) - 1), "backend_unavailable");
 }
 
-static void each_reason_has_its_number(void **state)
+TEST(each_reason_has_its_number)
 {
     reason_set seen = 0;
 
-    (void)state;
     for (size_t i = 0; i < ROWS(order); i++) {
         assert_in_range(order[i].reason, 0, REASON_COUNT - 1);
         assert_int_equal(seen & REASON_BIT(order[i].reason), 0);
@@ -55,7 +47,7 @@ static void each_reason_has_its_number(void **state)
 }
 
 /* What fails together in one attempt, and which of it the desk must hear of first. */
-static void the_order_is_that_of_the_design(void **state)
+TEST(the_order_is_that_of_the_design)
 {
     static const enum reason design[] = {
         REASON_MALFORMED_RESPONSE,
@@ -79,18 +71,16 @@ static void the_order_is_that_of_the_design(void **state)
         REASON_IP_NOT_AUTHORIZED,
     };
 
-    (void)state;
     for (size_t first = 0; first < ROWS(design); first++)
         for (size_t second = first + 1; second < ROWS(design); second++)
             assert_int_equal(verdict_reason(REASON_BIT(design[first]) | REASON_BIT(design[second])),
                 design[first]);
 }
 
-static void the_first_failing_check_is_the_reason(void **state)
+TEST(the_first_failing_check_is_the_reason)
 {
     reason_set later = 0;
 
-    (void)state;
     for (size_t first = ROWS(order); first-- > 0;) {
         reason_set bit = REASON_BIT(order[first].reason);
 
@@ -103,11 +93,10 @@ static void the_first_failing_check_is_the_reason(void **state)
     }
 }
 
-static void only_the_empty_set_is_accepted(void **state)
+TEST(only_the_empty_set_is_accepted)
 {
     const enum reason zeroed = {0};
 
-    (void)state;
     assert_int_equal(zeroed, REASON_BACKEND_UNAVAILABLE);
     assert_int_equal(verdict_reason(0), REASON_ACCEPTED);
     for (unsigned bit = 0; bit < 32; bit++)
@@ -116,7 +105,7 @@ static void only_the_empty_set_is_accepted(void **state)
 }
 
 /* Sets are iterated in order, each reason once; bits of no reason are skipped. */
-static void next_goes_through_the_set_in_order(void **state)
+TEST(next_goes_through_the_set_in_order)
 {
     static const reason_set sets[] = {
         0,
@@ -130,7 +119,6 @@ static void next_goes_through_the_set_in_order(void **state)
         ~(reason_set)0,
     };
 
-    (void)state;
     for (size_t i = 0; i < ROWS(sets); i++) {
         enum reason reason = verdict_next(sets[i], REASON_ACCEPTED);
 
@@ -146,90 +134,4 @@ static void next_goes_through_the_set_in_order(void **state)
         verdict_next(~(reason_set)0, (enum reason)(REASON_COUNT + 1)), REASON_ACCEPTED);
 }
 
-static void checks_are_an_array_literal(void **state)
-{
-    static const struct {
-        const char *proves;
-        reason_set failed;
-        const char *want;
-    } cases[] = {
-        {"none", 0, "{}"},
-        {"one", REASON_BIT(REASON_WRONG_PASSWORD), "{wrong_password}"},
-        {"two, in order", REASON_BIT(REASON_WRONG_PASSWORD) | REASON_BIT(REASON_ACCOUNT_SUSPENDED),
-            "{account_suspended,wrong_password}"},
-        {"the backend stands where the look-up does",
-            REASON_BIT(REASON_BACKEND_UNAVAILABLE) | REASON_BIT(REASON_TLS_REQUIRED),
-            "{tls_required,backend_unavailable}"},
-        {"first and last",
-            REASON_BIT(REASON_MALFORMED_RESPONSE) | REASON_BIT(REASON_IP_NOT_AUTHORIZED),
-            "{malformed_response,ip_not_authorized}"},
-        {"a stray bit has no name", (reason_set)1 << 31, "{}"},
-    };
-    char out[VERDICT_CHECKS_MAX];
-
-    (void)state;
-    for (size_t i = 0; i < ROWS(cases); i++) {
-        verdict_checks_text(cases[i].failed, out, sizeof(out));
-        if (strcmp(out, cases[i].want) != 0)
-            fail_msg("%s: got %s", cases[i].proves, out);
-    }
-}
-
-static void all_checks_fit(void **state)
-{
-    char out[VERDICT_CHECKS_MAX];
-    size_t names = 0;
-    size_t commas = 0;
-
-    (void)state;
-    verdict_checks_text(~(reason_set)0, out, sizeof(out));
-    for (size_t i = 0; i < ROWS(order); i++)
-        names += strlen(order[i].name);
-    for (const char *at = out; *at; at++)
-        commas += *at == ',';
-    assert_int_equal(commas, ROWS(order) - 1);
-    assert_int_equal(strlen(out), names + commas + strlen("{}"));
-}
-
-/* Whatever the cap: a whole literal of whole names, and not a byte past it. */
-static void a_short_cap_leaves_out_whole_names(void **state)
-{
-    static const reason_set failed =
-        REASON_BIT(REASON_DISABLED_USER) | REASON_BIT(REASON_WRONG_PASSWORD);
-    static const char whole[] = "{disabled_user,wrong_password}";
-    char out[sizeof(whole) + 1];
-
-    (void)state;
-    for (size_t cap = 0; cap <= sizeof(whole); cap++) {
-        const char *want = "";
-
-        if (cap >= sizeof(whole))
-            want = whole;
-        else if (cap > sizeof("{disabled_user}"))
-            want = "{disabled_user}";
-        else if (cap >= sizeof("{}"))
-            want = "{}";
-        memset(out, 'X', sizeof(out));
-        verdict_checks_text(failed, out, cap);
-        assert_int_equal(out[cap], 'X');
-        if (cap > 0)
-            assert_string_equal(out, want);
-    }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_reason_has_its_name),
-        cmocka_unit_test(each_reason_has_its_number),
-        cmocka_unit_test(the_order_is_that_of_the_design),
-        cmocka_unit_test(the_first_failing_check_is_the_reason),
-        cmocka_unit_test(only_the_empty_set_is_accepted),
-        cmocka_unit_test(next_goes_through_the_set_in_order),
-        cmocka_unit_test(checks_are_an_array_literal),
-        cmocka_unit_test(all_checks_fit),
-        cmocka_unit_test(a_short_cap_leaves_out_whole_names),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+RUN_TESTS(NULL, NULL)

@@ -1,0 +1,50 @@
+/*
+ * row.h: a failed attempt, or a login, as the one JSON object that the query, the spool and the log
+ * carry.
+ *
+ * Its names are those of the columns of pgsasl.auth_failures and the keys that pgsasl.note_login()
+ * reads (docs/sql.md). What is unknown is absent. Neither object holds a secret.
+ */
+#ifndef PGSASL_AUTH_ROW_H
+#define PGSASL_AUTH_ROW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "auth/attempt.h"
+#include "auth/verdict.h"
+
+enum {
+    ROW_MAX = 8192, /* bytes that hold any row and its NUL */
+    ROW_DETAIL_MAX = 256,
+    ROW_ID_MAX = 37
+};
+
+/* Borrowed for the call. */
+struct failure {
+    const struct attempt *attempt;
+    char attempt_id[ROW_ID_MAX]; /* UUID version 7 (RFC 9562), as text */
+    struct timespec occurred_at; /* CLOCK_REALTIME, when the attempt began */
+    enum reason reason;
+    reason_set failed;
+    const char *user_id; /* NULL where unknown */
+    const char *detail;  /* "" where there is nothing to add */
+};
+
+/* Borrowed for the call. */
+struct login {
+    const struct attempt *attempt;
+    struct timespec occurred_at;
+    const char *user_id;
+    const char *retired_id; /* the retired hash that it was made with; NULL: the current one */
+};
+
+/* Draws failure->attempt_id for failure->occurred_at. False: no random bytes. */
+bool row_name(struct failure *failure);
+
+/* Writes the object with a NUL behind it. Returns its length, 0 when cap is too small. */
+size_t row_of_failure(const struct failure *failure, char *out, size_t cap);
+size_t row_of_login(const struct login *login, char *out, size_t cap);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * json.h: writes one JSON object (RFC 8259) into the caller's memory, in printable ASCII.
+ *
+ * Bytes that are not ASCII are written as \u escapes, so that the object fits into a log line
+ * and into a database of any encoding. Nothing here allocates, blocks or logs.
+ */
+#ifndef PGSASL_BASE_JSON_H
+#define PGSASL_BASE_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct json {
+    char *out;
+    size_t cap;
+    size_t len; /* what was written, or would have been were cap larger */
+    bool comma; /* the next member or item needs one before it */
+};
+
+/* Begins an object in out, which is borrowed until json_end(). */
+void json_begin(struct json *json, char *out, size_t cap);
+
+/*
+ * Adds a member whose value is the first max bytes of text, fewer where a character would be cut.
+ * Text that is not UTF-8 is written as text_escape() does. NULL and "" add nothing: a member that
+ * is absent is unknown.
+ */
+void json_text(struct json *json, const char *name, const char *text, size_t max);
+
+/* Adds a member whose value is a number. */
+void json_number(struct json *json, const char *name, unsigned long number);
+
+/* Adds a member whose value is a list of texts, item by item. */
+void json_list(struct json *json, const char *name);
+void json_list_item(struct json *json, const char *text);
+void json_list_end(struct json *json);
+
+/* Ends the object with a NUL behind it. Returns its length, 0 when cap is too small for both. */
+size_t json_end(struct json *json);
+
+/*
+ * Copies an object that this module wrote with its \u escapes spelt out, as text that any encoding
+ * has. Returns the length, 0 when cap is too small.
+ */
+size_t json_spell_out(const char *object, char *out, size_t cap);
+
+#endif

@@ -1,0 +1,368 @@
+/*
+ * query.c: runs queries on the kept connection under a deadline.
+ *
+ * Everything goes through libpq's non-blocking calls in pipeline mode: what a new connection needs
+ * (a statement timeout, the statement's preparation) travels with its first query, so each query is
+ * one round trip. A connection on which anything was left unread is closed, never used again; the
+ * server ends a query that was given up by the statement timeout. Fails by result and pg_error(),
+ * never by waiting.
+ */
+#include "pg/connection.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pg/sqlstate.h"
+
+enum {
+    IDLE_MS = 1000,            /* a connection not used for so long may have died unnoticed */
+    SERVER_TIMEOUT_MIN_MS = 50 /* what a busy machine may need for a query that takes no time */
+};
+
+/* ---- sending ---- */
+
+static bool is_prepared(const struct pg *pg, const struct pg_query *query)
+{
+    for (size_t i = 0; i < pg->prepared_count; i++)
+        if (pg->prepared[i] == query)
+            return true;
+    return false;
+}
+
+/*
+ * The statement_timeout to set: slightly below our own deadline, so the server cancels first and no
+ * backend lingers. Rounded to a few values so that it rarely has to be sent again.
+ */
+static long server_timeout_ms(const struct pg *pg, struct deadline deadline)
+{
+    long ms = pg->timeout_ms - pg->timeout_ms / 8;
+    int left = deadline_left_ms(deadline);
+
+    while (ms > left && ms / 2 >= SERVER_TIMEOUT_MIN_MS)
+        ms /= 2;
+    return ms;
+}
+
+static bool send_session(struct pg *pg, long timeout_ms)
+{
+    char text[24];
+    const char *const values[] = {text};
+
+    snprintf(text, sizeof text, "%ld", timeout_ms);
+    pg->session_ms = timeout_ms;
+    return PQsendQueryParams(pg->conn, "SELECT set_config('statement_timeout', $1, false)", 1, NULL,
+               values, NULL, NULL, 0) == 1 &&
+           PQpipelineSync(pg->conn) == 1;
+}
+
+/* Queues the query and what must go before it. *syncs_r: how many sync points the answer holds. */
+static bool send_all(struct pg *pg, const struct pg_query *query, const char *const *values,
+    long timeout_ms, int *syncs_r)
+{
+    bool sent;
+
+    *syncs_r = 1;
+    if (!pg->prepared_statements) {
+        sent = PQsendQueryParams(
+                   pg->conn, query->text, query->params, query->types, values, NULL, NULL, 0) == 1;
+        return sent && PQpipelineSync(pg->conn) == 1;
+    }
+    if (pg->session_ms != timeout_ms) {
+        if (!send_session(pg, timeout_ms))
+            return false;
+        ++*syncs_r;
+    }
+    if (!is_prepared(pg, query) &&
+        PQsendPrepare(pg->conn, query->name, query->text, query->params, query->types) != 1)
+        return false;
+    sent = PQsendQueryPrepared(pg->conn, query->name, query->params, values, NULL, NULL, 0) == 1;
+    return sent && PQpipelineSync(pg->conn) == 1;
+}
+
+static bool flush(struct pg *pg, struct deadline deadline)
+{
+    int left;
+
+    while ((left = PQflush(pg->conn)) == 1) {
+        if (!pg_wait(pg->conn, POLLIN | POLLOUT, deadline)) {
+            pg_set_error(pg, "the server does not take a query", NULL);
+            return false;
+        }
+        if (PQconsumeInput(pg->conn) != 1)
+            break;
+    }
+    if (left != 0)
+        pg_set_error(pg, PQerrorMessage(pg->conn), NULL);
+    return left == 0;
+}
+
+/* ---- reading ---- */
+
+static bool wait_result(struct pg *pg, struct deadline deadline)
+{
+    while (PQisBusy(pg->conn)) {
+        if (!pg_wait(pg->conn, POLLIN, deadline)) {
+            pg_set_error(pg, "the server does not answer a query", NULL);
+            return false;
+        }
+        if (PQconsumeInput(pg->conn) != 1) {
+            pg_set_error(pg, PQerrorMessage(pg->conn), NULL);
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * The next answer, NULL where there will be none: one NULL separates the answers of a pipeline, two
+ * mean that libpq expects nothing more.
+ */
+static PGresult *next_result(struct pg *pg, struct deadline deadline)
+{
+    for (int nulls = 0; nulls < 2; nulls++) {
+        PGresult *result;
+
+        if (!wait_result(pg, deadline))
+            return NULL;
+        result = PQgetResult(pg->conn);
+        if (result != NULL)
+            return result;
+        if (PQstatus(pg->conn) != CONNECTION_OK)
+            break;
+    }
+    pg_set_error(pg, "the connection was lost", NULL);
+    return NULL;
+}
+
+static void free_result(PGresult *result)
+{
+    pg_rows_free((struct pg_rows *)result);
+}
+
+static void remember_prepared(struct pg *pg, const struct pg_query *query)
+{
+    if (!is_prepared(pg, query) && pg->prepared_count < PREPARED_MAX)
+        pg->prepared[pg->prepared_count++] = query;
+}
+
+static enum run note_failure(struct pg *pg, const PGresult *result)
+{
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+    pg_set_error(pg, message != NULL ? message : PQresultErrorMessage(result), sqlstate);
+    if (sqlstate_is_of_a_pooler(sqlstate))
+        strncat(pg->error, "; behind PgBouncer set pgsasl_prepared_statements: no",
+            sizeof pg->error - strlen(pg->error) - 1);
+    return sqlstate_judge(sqlstate);
+}
+
+/* What an answer that is neither rows, a sync point nor a consequence says against the query. */
+static enum run note_unexpected(struct pg *pg, const PGresult *result, ExecStatusType status)
+{
+    switch (status) {
+    case PGRES_FATAL_ERROR:
+        return note_failure(pg, result);
+    case PGRES_EMPTY_QUERY:
+        pg_set_error(pg, "the query is empty", NULL);
+        return RUN_REFUSED;
+    case PGRES_COPY_OUT:
+    case PGRES_COPY_IN:
+    case PGRES_COPY_BOTH:
+        pg_set_error(pg, "the query is a COPY, which cannot be used here", NULL);
+        pg_disconnect(pg); /* it would go on copying */
+        return RUN_REFUSED;
+    case PGRES_BAD_RESPONSE:
+    case PGRES_NONFATAL_ERROR:
+    case PGRES_SINGLE_TUPLE:
+#ifdef LIBPQ_HAS_CHUNK_MODE
+    case PGRES_TUPLES_CHUNK:
+#endif
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+    case PGRES_PIPELINE_SYNC:
+    case PGRES_PIPELINE_ABORTED:
+        break;
+    }
+    pg_set_error(pg, "the server answers what was not asked", NULL);
+    return RUN_LOST;
+}
+
+/* How far the answers to one query were read. */
+struct reading {
+    const struct pg_query *query;
+    int syncs; /* sync points still to come */
+    enum run run;
+    PGresult *rows; /* the last answer that is one; owned */
+};
+
+/* Takes one answer, of which it becomes the owner. */
+static void take(struct pg *pg, struct reading *reading, PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
+        if (status == PGRES_COMMAND_OK)
+            remember_prepared(pg, reading->query);
+        free_result(reading->rows);
+        reading->rows = result;
+        return;
+    }
+    if (status == PGRES_PIPELINE_SYNC) {
+        reading->syncs--;
+    } else if (status != PGRES_PIPELINE_ABORTED && reading->run == RUN_DONE) {
+        reading->run = note_unexpected(pg, result, status);
+        if (reading->syncs > 1)
+            reading->run = RUN_LOST; /* the session's set-up failed: another one may do */
+    }
+    PQclear(result);
+}
+
+/*
+ * Reads answers up to the last sync point; only behind it is the query committed. The last answer
+ * before it is the query's own, *rows_r where it is wanted. What was left unread on RUN_LOST makes
+ * the connection useless.
+ */
+static enum run collect(struct pg *pg, const struct pg_query *query, int syncs,
+    struct deadline deadline, PGresult **rows_r)
+{
+    struct reading reading = {query, syncs, RUN_DONE, NULL};
+
+    while (reading.syncs > 0 && pg->conn != NULL) {
+        PGresult *result = next_result(pg, deadline);
+
+        if (result == NULL)
+            reading.run = RUN_LOST;
+        else
+            take(pg, &reading, result);
+        if (result == NULL || (pg->conn != NULL && PQstatus(pg->conn) != CONNECTION_OK)) {
+            reading.run = RUN_LOST;
+            break;
+        }
+    }
+    if (rows_r != NULL && reading.run == RUN_DONE)
+        *rows_r = reading.rows;
+    else
+        free_result(reading.rows);
+    return reading.run;
+}
+
+/* Reads the answer to pg_send(), of which only a refusal is of interest. */
+static enum run collect_sent(struct pg *pg, struct deadline deadline)
+{
+    enum run run = RUN_DONE;
+
+    if (pg->sent != NULL)
+        run = collect(pg, pg->sent, pg->sent_syncs, deadline, NULL);
+    pg->sent = NULL;
+    switch (run) {
+    case RUN_REFUSED:
+    case RUN_BAD_VALUES:
+    case RUN_UNTRANSLATABLE:
+        snprintf(pg->sent_error, sizeof pg->sent_error, "%s", pg->error);
+        break;
+    case RUN_LOST:
+    case RUN_BUSY:
+    case RUN_DONE:
+        break;
+    }
+    return run;
+}
+
+/* ---- both ---- */
+
+/* Waits until limit; the server may go on until deadline. */
+static enum run run_once(struct pg *pg, const struct pg_query *query, const char *const *values,
+    struct deadline limit, struct deadline deadline, PGresult **rows_r)
+{
+    int syncs;
+
+    if (!send_all(pg, query, values, server_timeout_ms(pg, deadline), &syncs)) {
+        pg_set_error(pg, PQerrorMessage(pg->conn), NULL);
+        return RUN_LOST;
+    }
+    if (!flush(pg, limit) || collect_sent(pg, limit) == RUN_LOST || pg->conn == NULL)
+        return RUN_LOST;
+    return collect(pg, query, syncs, limit, rows_r);
+}
+
+/*
+ * A connection that was idle may be dead without a word (a firewall forgot it), and one with an
+ * answer to come may be stuck: it gets half the time.
+ */
+static struct deadline share(const struct pg *pg, struct deadline deadline)
+{
+    if (pg->sent == NULL && deadline_in(0).at_ms - pg->used_at_ms < IDLE_MS)
+        return deadline;
+    return deadline_in(deadline_left_ms(deadline) / 2);
+}
+
+static enum pg_answer answer_of(enum run run)
+{
+    switch (run) {
+    case RUN_LOST:
+    case RUN_BUSY:
+        return PG_UNAVAILABLE;
+    case RUN_REFUSED:
+        return PG_REFUSED;
+    case RUN_BAD_VALUES:
+        return PG_BAD_VALUES;
+    case RUN_UNTRANSLATABLE:
+        return PG_UNTRANSLATABLE;
+    case RUN_DONE:
+        return PG_OK;
+    }
+    return PG_UNAVAILABLE;
+}
+
+enum pg_answer pg_execute(struct pg *pg, const struct pg_query *query, const char *const *values,
+    struct deadline deadline, struct pg_rows **rows_r)
+{
+    PGresult *rows = NULL;
+    enum run run = RUN_LOST;
+
+    *rows_r = NULL;
+    pg_drop_inherited(pg);
+    for (int tries = 0; tries < 2 && run == RUN_LOST && deadline_left_ms(deadline) > 0; tries++) {
+        struct deadline limit = pg->conn != NULL ? share(pg, deadline) : deadline;
+
+        if (pg->conn == NULL && !pg_connect(pg, deadline))
+            return PG_UNAVAILABLE;
+        run = run_once(pg, query, values, limit, deadline, &rows);
+        pg->used_at_ms = deadline_in(0).at_ms;
+        if (run == RUN_LOST)
+            pg_disconnect(pg);
+    }
+    if (run == RUN_DONE)
+        pg->error[0] = '\0';
+    *rows_r = (struct pg_rows *)rows;
+    return answer_of(run);
+}
+
+bool pg_send(struct pg *pg, const struct pg_query *query, const char *const *values,
+    struct deadline deadline)
+{
+    /* Nobody waits: what the connection was told will do. */
+    long timeout_ms = pg->session_ms > 0 ? pg->session_ms : pg->timeout_ms;
+    int syncs;
+
+    pg_drop_inherited(pg);
+    if (pg->conn != NULL && collect_sent(pg, deadline) == RUN_LOST)
+        pg_disconnect(pg);
+    if (pg->conn == NULL && !pg_connect(pg, deadline))
+        return false;
+    if (!send_all(pg, query, values, timeout_ms, &syncs) || PQflush(pg->conn) < 0) {
+        pg_set_error(pg, PQerrorMessage(pg->conn), NULL);
+        pg_disconnect(pg);
+        return false;
+    }
+    pg->sent = query;
+    pg->sent_syncs = syncs;
+    return true;
+}
+
+const char *pg_sent_error(const struct pg *pg)
+{
+    return pg->sent_error;
+}
