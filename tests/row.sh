@@ -13,7 +13,7 @@ awk '/^\.S[hs] / { on = $0 == ".Ss The audit" } on && /^\.It Va / { print $3 }' 
 diff -u --label 'in row.c' --label 'in pgsasl.5' "$scratch/code" "$scratch/page"
 
 while read -r key; do
-    grep -qw "$key" "$top/contrib/sql/tables.sql" "$top/contrib/sql/plugin.sql" || {
+    grep -qw "$key" "$top/contrib/sql/tables.sql" "$top/contrib/sql/plugin.sql" "$top/contrib/sql/relays.sql" || {
         echo "no table and no function for the plugin in contrib/sql has $key"
         exit 1
     }

@@ -9,6 +9,18 @@ AS $$
     SELECT nullif(lower(split_part(regexp_replace(username, '\\x[0-9A-Fa-f]{2}|[^!-~]', '', 'g'), '@', 1)), '')
 $$;
 
+-- A row of explain() for each mail server whose failures have not all arrived, last.
+CREATE OR REPLACE FUNCTION pgsasl.still_to_come()
+RETURNS TABLE (occurred_at timestamptz, client_addr inet, what_failed text, all_checks text, what_to_do text,
+    attempts integer, mechanism text, server_host text, detail text, reason text, name_given text,
+    tell_customer text)
+LANGUAGE sql STABLE
+AS $$
+    SELECT w.noted_at, NULL::inet, w.in_words, NULL, 'look in the mail log of this server for "pgsasl: rejected"; the rows'
+        ' arrive with its next logins', NULL::integer, NULL, w.server_host, NULL, NULL, NULL, NULL
+    FROM pgsasl.waiting_relays() w
+$$;
+
 -- The failures of a name up to "within" before and after "at". If there are none, one row says so and what that can mean;
 -- failures of similar names follow.
 CREATE OR REPLACE FUNCTION pgsasl.explain(username text, at timestamptz DEFAULT now(), within interval DEFAULT '1 hour')
@@ -28,6 +40,7 @@ BEGIN
     WHERE f.username = explain.username AND f.occurred_at BETWEEN since AND until
     ORDER BY f.occurred_at;
     IF FOUND THEN
+        RETURN QUERY SELECT * FROM pgsasl.still_to_come();
         RETURN;
     END IF;
 
@@ -51,6 +64,7 @@ BEGIN
     WHERE pgsasl.simplified_name(f.username) = pgsasl.simplified_name(explain.username)
         AND f.occurred_at BETWEEN since AND until
     ORDER BY f.occurred_at DESC LIMIT 20;
+    RETURN QUERY SELECT * FROM pgsasl.still_to_come();
 END
 $$;
 
@@ -102,5 +116,6 @@ BEGIN
     SELECT 'failure', concat_ws(', ', date_trunc('second', f.occurred_at), f.what_failed, 'from ' || host(f.client_addr),
                                 nullif(f.attempts, 1) || ' times'), NULL::boolean
     FROM pgsasl.failures_in_words f WHERE f.username = u.username ORDER BY f.occurred_at DESC LIMIT 5;
+    RETURN QUERY SELECT 'still to arrive', w.in_words, false FROM pgsasl.waiting_relays() w;
 END
 $$;

@@ -49,6 +49,7 @@ SELECT pgsasl.check_schema('column', 'primary key', 'unique constraint', 'foreig
 \ir triggers.sql
 \ir partitions.sql
 \ir throttle.sql
+\ir relays.sql
 \ir plugin.sql
 \ir people.sql
 \ir desk.sql

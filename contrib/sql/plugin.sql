@@ -199,6 +199,7 @@ DECLARE
     given_id bigint := CASE WHEN attempt ->> 'user_id' ~ '^[0-9]{1,18}$' THEN attempt ->> 'user_id' END;
 BEGIN
     failure := pgsasl.read_attempt(attempt);
+    PERFORM pgsasl.note_relay(attempt, failure.occurred_at);
     SELECT u.user_id, u.account_id INTO failure.user_id, failure.account_id
     FROM pgsasl.smtp_users u
     WHERE u.username = failure.username AND (given_id IS NULL OR u.user_id = given_id);
@@ -245,6 +246,7 @@ DECLARE
     due_before timestamptz;
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
+    PERFORM pgsasl.note_relay(login, moment);
     SELECT moment - s.login_stamp_interval INTO due_before FROM pgsasl.settings s WHERE s.only_row;
     IF login ->> 'retired_id' IS NOT NULL THEN
         UPDATE pgsasl.retired_passwords SET last_used_at = moment, last_used_from = client

@@ -24,6 +24,7 @@ enum {
     DRAIN_OVER_MS = 300,  /* how much longer a batch that was begun in time may take */
     DRAIN_FIRST_ROWS = 8, /* of a process that has yet to learn how fast the database is */
     LOGIN_MS = 250,
+    TELL_MS = 10000,       /* how often a login is noted for the sake of what waits in the spool */
     NAME_LOGGED_MAX = 128, /* bytes of the user name in a log line */
     SKIPPED_LOGGED_MAX = 3072
 };
@@ -35,6 +36,8 @@ struct audit {
     _Atomic bool logins_refused;     /* the login query is at fault: said once, not sent again */
     _Atomic int64_t silent_until_ms; /* CLOCK_MONOTONIC; the database is not asked before */
     _Atomic int64_t rows_per_s;      /* that batches of the spool were moved at; 0: not known yet */
+    _Atomic bool told_waiting;       /* the database was told that rows wait here */
+    _Atomic int64_t tell_at_ms;      /* it is told again not before */
 };
 
 static const unsigned row_types[] = {PG_JSONB};
@@ -181,6 +184,27 @@ static const char *to_spool(
         audit->parts.spool, row, len, deadline_in(left > SPOOL_MS ? left : SPOOL_MS));
 }
 
+static void note_told(struct audit *audit, size_t waiting)
+{
+    audit->told_waiting = waiting > 0;
+    audit->tell_at_ms = waiting > 0 ? deadline_in(TELL_MS).at_ms : 0;
+}
+
+/* The row in the database says what waits here at the time; in the spool it would come too late. */
+static bool store_failure(
+    struct audit *audit, const struct failure *failure, struct deadline deadline)
+{
+    struct failure told = *failure;
+    char row[ROW_MAX];
+
+    told.spool_waiting = spool_waiting(audit->parts.spool);
+    row_of_failure(&told, row, sizeof row);
+    if (!to_database(audit, row, deadline))
+        return false;
+    note_told(audit, told.spool_waiting);
+    return true;
+}
+
 enum audit_result audit_record(struct audit *audit, const struct failure *failure,
     bool lookup_failed, struct deadline deadline)
 {
@@ -190,7 +214,7 @@ enum audit_result audit_record(struct audit *audit, const struct failure *failur
     char row[ROW_MAX];
     size_t len = row_of_failure(failure, row, sizeof row);
 
-    if (!worth_it || !to_database(audit, row, deadline)) {
+    if (!worth_it || !store_failure(audit, failure, deadline)) {
         spool_fault = to_spool(audit, row, len, deadline);
         result = spool_fault == NULL ? AUDIT_SPOOLED : AUDIT_LOST;
     }
@@ -200,21 +224,32 @@ enum audit_result audit_record(struct audit *audit, const struct failure *failur
 
 /* ---- logins ---- */
 
+bool audit_wants_login(const struct audit *audit)
+{
+    if (spool_waiting(audit->parts.spool) == 0)
+        return audit->told_waiting;
+    return deadline_in(0).at_ms >= audit->tell_at_ms;
+}
+
 void audit_login(struct audit *audit, const struct login *login, struct deadline deadline)
 {
+    struct login told = *login;
     char text[ROW_MAX];
     const char *row = text;
     struct pg *pg = audit->parts.pg;
 
     deadline = deadline_within(deadline, LOGIN_MS);
+    told.spool_waiting = spool_waiting(audit->parts.spool);
     if (audit->login_query.text == NULL || audit->logins_refused ||
-        row_of_login(login, text, sizeof text) == 0 || !worth_asking(audit, deadline) ||
+        row_of_login(&told, text, sizeof text) == 0 || !worth_asking(audit, deadline) ||
         !pg_enter(pg, deadline))
         return;
     if (*pg_sent_error(pg) != '\0') {
         audit->logins_refused = true;
         log_line(&audit->parts.log, LOG_PROBLEM, "logins are not noted: %s", pg_sent_error(pg));
-    } else if (!pg_send(pg, &audit->login_query, &row, deadline)) {
+    } else if (pg_send(pg, &audit->login_query, &row, deadline)) {
+        note_told(audit, told.spool_waiting);
+    } else {
         be_silent(audit);
     }
     pg_leave(pg);

@@ -56,6 +56,12 @@ void audit_forked(struct audit *audit);
 enum audit_result audit_record(struct audit *audit, const struct failure *failure,
     bool lookup_failed, struct deadline deadline);
 
+/*
+ * Whether a login should be noted for the sake of what it says of the spool: from time to time
+ * while rows wait there, and once when none wait any more.
+ */
+bool audit_wants_login(const struct audit *audit);
+
 /* Sends the login to the audit database without waiting for the answer; it may be lost. */
 void audit_login(struct audit *audit, const struct login *login, struct deadline deadline);
 

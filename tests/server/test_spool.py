@@ -9,6 +9,7 @@ from harness.answers import ACCEPTED, LATER, REJECTED
 from harness.audit import Audit
 from harness.clients import Smtp
 from harness.postfix import LogMark, sasl_conf
+from harness.processes import wait_for
 from harness.spool import Spool, failures
 
 WRITE_LOCK = 1 << 40  # its offset, as in plugin/file/spool.c
@@ -104,9 +105,9 @@ def drain(log_in, spool, most):
     """Logs in until nothing waits; how many logins that took."""
     for number in range(1, most + 1):
         assert log_in() == ACCEPTED
-        if not spool.waiting():
+        if not spool.lines():
             return number
-    raise AssertionError(f"{len(spool.waiting())} lines wait after {most} logins")
+    raise AssertionError(f"{len(spool.lines())} lines wait after {most} logins")
 
 
 def test_a_long_outage_is_drained_in_a_minute(log_in, backlog, db):
@@ -115,6 +116,32 @@ def test_a_long_outage_is_drained_in_a_minute(log_in, backlog, db):
     drain(log_in, backlog, 60)
     assert db.value("SELECT count(*) FROM pgsasl.auth_failures WHERE username = 'long-outage'") == 10000
     assert db.value("SELECT count(DISTINCT xmin::text) FROM pgsasl.auth_failures WHERE username = 'long-outage'") < 1000
+
+
+def test_the_desk_hears_of_what_waits(log_in, backlog, db, user):
+    """While rows wait at a mail server the desk's questions say so, and no longer when they have arrived."""
+
+    def said():
+        return (
+            db.value("SELECT count(*) FROM pgsasl.relays"),
+            db.value(f"SELECT count(*) FROM pgsasl.user_status('{user.name}') WHERE item = 'still to arrive'"),
+            db.value(f"SELECT count(*) FROM pgsasl.explain('{user.name}') WHERE what_failed LIKE '%still to arrive%'"),
+        )
+
+    assert said() == (0, 0, 0)
+    backlog.fill(failures("waiting", 5000))
+    assert log_in() == ACCEPTED
+    wait_for(lambda: said() == (1, 1, 1), "the login to be noted")
+    assert 100000 < db.value("SELECT spool_waiting FROM pgsasl.relays") < 5000 * 500
+    drain(log_in, backlog, 60)
+    assert log_in() == ACCEPTED
+    wait_for(lambda: said() == (0, 0, 0), "the note to be gone")
+    backlog.fill(failures("waiting", 5000))
+    assert log_in("wrong") == REJECTED
+    assert said() == (1, 1, 1)
+    drain(log_in, backlog, 60)
+    assert log_in("wrong") == REJECTED
+    assert said() == (0, 0, 0)
 
 
 # What the database refuses for good, each in another way; with words of the log's line.
