@@ -48,7 +48,7 @@ AS $$
     INSERT INTO pgsasl.accounts (name, standing) VALUES (add_account.name, add_account.standing) RETURNING account_id
 $$;
 
-CREATE OR REPLACE FUNCTION pgsasl.add_user(username text, password text, account_id bigint,
+CREATE OR REPLACE FUNCTION pgsasl.add_user(username text, password text, account_id bigint DEFAULT NULL,
     enabled boolean DEFAULT true, allowed_networks cidr[] DEFAULT NULL, app text DEFAULT NULL, note text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE sql SET search_path = pg_catalog, pgsasl, pg_temp

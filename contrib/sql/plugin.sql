@@ -42,7 +42,7 @@ DECLARE
     client_net cidr := pgsasl.client_net(client);
 BEGIN
     SELECT s.retired_kept, s.throttle_window, s.throttle_user_client, s.throttle_client,
-           u.user_id, u.password_hash, u.enabled, u.account_standing, u.allowed_networks,
+           u.user_id, u.password_hash, u.enabled, pgsasl.worse_standing(u.account_standing, a.standing), u.allowed_networks,
            u.user_id IS NOT NULL AND coalesce(u.last_login_at <= now() - s.login_stamp_interval, true),
            coalesce(cardinality(u.allowed_networks), 0) = 0,
            EXISTS (SELECT FROM pgsasl.retired_passwords r WHERE r.user_id = u.user_id),
@@ -60,7 +60,8 @@ BEGIN
          find_user.retired_hashes, find_user.retired_until, find_user.retired_at, find_user.retired_ids, local_part_known,
          throttled
     FROM (SELECT) AS always LEFT JOIN pgsasl.settings s ON s.only_row
-        LEFT JOIN pgsasl.smtp_users u ON u.username = find_user.username, coalesce(s.retired_kept, 0) AS slots;
+        LEFT JOIN pgsasl.smtp_users u ON u.username = find_user.username
+        LEFT JOIN pgsasl.accounts a ON a.account_id = u.account_id, coalesce(s.retired_kept, 0) AS slots;
     IF user_id IS NOT NULL THEN
         IF NOT client_allowed THEN
             client_allowed := pgsasl.is_within(client, networks);

@@ -52,8 +52,8 @@ $$;
 REVOKE ALL ON ALL TABLES IN SCHEMA pgsasl FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA pgsasl FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pgsasl FROM PUBLIC;
--- The CHECK of smtp_users calls it with the rights of whoever writes there.
-GRANT EXECUTE ON FUNCTION pgsasl.hash_fault(text) TO PUBLIC;
+-- The CHECK of smtp_users calls them with the rights of whoever writes there.
+GRANT EXECUTE ON FUNCTION pgsasl.hash_fault(text), pgsasl.parse_hash(text) TO PUBLIC;
 
 -- The plugin: three functions and nothing else.
 DO $$
@@ -82,12 +82,14 @@ BEGIN
     GRANT DELETE,
         SELECT (user_id, username, enabled, account_id, account_standing, allowed_networks, app, note, rotation_grace,
             created_at, password_changed_at, last_login_at, last_login_from),
-        INSERT (username, password_hash, enabled, account_id, allowed_networks, app, note, rotation_grace),
-        UPDATE (username, password_hash, enabled, account_id, allowed_networks, app, note, rotation_grace)
+        INSERT (username, password_hash, enabled, account_id, account_standing, allowed_networks, app, note,
+            rotation_grace),
+        UPDATE (username, password_hash, enabled, account_id, account_standing, allowed_networks, app, note,
+            rotation_grace)
         ON pgsasl.smtp_users TO pgsasl_operator;
     GRANT SELECT ON pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons, pgsasl.migrations,
         pgsasl.rotation_stragglers, pgsasl.safe_to_revoke, pgsasl.idle_users TO pgsasl_operator;
-    GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.hash_password(text), pgsasl.add_account(text, text),
+    GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.worse_standing(text, text), pgsasl.hash_password(text), pgsasl.add_account(text, text),
         pgsasl.add_user(text, text, bigint, boolean, cidr[], text, text), pgsasl.random_password(),
         pgsasl.set_password(text, text, interval), pgsasl.rotate_password(text, interval), pgsasl.end_rotation(text)
         TO pgsasl_operator;
@@ -107,7 +109,7 @@ BEGIN
     GRANT SELECT ON pgsasl.auth_failures, pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons, pgsasl.migrations,
         pgsasl.failures_in_words, pgsasl.failures_by_reason, pgsasl.failures_by_client, pgsasl.failures_by_account,
         pgsasl.top_stale, pgsasl.rotation_stragglers, pgsasl.safe_to_revoke, pgsasl.idle_users TO pgsasl_auditor;
-    GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.client_net(inet),
+    GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.worse_standing(text, text), pgsasl.client_net(inet),
         pgsasl.explain(text, timestamptz, interval), pgsasl.user_status(text) TO pgsasl_auditor;
 END
 $$;

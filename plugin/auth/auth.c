@@ -178,6 +178,7 @@ static void check_password(struct auth_run *run, bool live)
         .user = &run->user,
         .live = live,
         .decoy = &run->user.decoy,
+        .acceptable = run->failed == 0 && run->attempt->canon_ok,
         .diagnose = run->backend->options.diagnose,
         .cache = run->failed == 0 ? run->backend->cache : NULL,
         .cache_user = run->user.user_id == NULL ? credentials->authcid : run->user.user_id,

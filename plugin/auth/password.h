@@ -30,10 +30,14 @@ enum password_result {
 struct password_question {
     const char *password; /* NUL-terminated as well */
     size_t len;
-    struct user *user;        /* not found: the work is done, the result is PASSWORD_WRONG; retired
-                                 hashes are parsed in it as they are needed */
+    /*
+     * Not found: the work is done, the result is PASSWORD_WRONG. Retired hashes are parsed in it as
+     * they are needed.
+     */
+    struct user *user;
     bool live;                /* false: as if not found, whatever the row says */
     const struct hash *decoy; /* hashed against where there is no usable hash */
+    bool acceptable;          /* no other check failed: a right password lets the client in */
     bool diagnose;            /* look for stale passwords and trimmed ends */
     struct cache *cache;      /* of verified passwords; NULL: none */
     const char *cache_user;   /* whom its entries are about */

@@ -2,11 +2,11 @@
  * tls.c: reads what verifies the database server and identifies us to it, and applies it to each
  * connection.
  *
- * libpq has no call for certificates in memory. It gets "require" and no files. Its SSL object is
- * set up as soon as PQsslStruct() shows it, while the server's first answer is still to come, so
- * that OpenSSL refuses a wrong certificate before ours is sent. When the handshake is over the
- * server's certificate is verified once more, by us, without a word of what was set up before: the
- * start-up packet is sent by the next PQconnectPoll(), and there is none for a server that fails.
+ * libpq has no call for certificates in memory. It gets "require" and no files. We set its SSL
+ * object up as soon as PQsslStruct() returns it, before the server's first answer is read, so that
+ * OpenSSL refuses a wrong certificate before it sends ours. After the handshake we verify the
+ * server's certificate ourselves, whatever was set up before. PQconnectPoll() sends the start-up
+ * packet only at its next call, and for a server that fails there is none.
  */
 #include "pg/tls.h"
 
@@ -29,15 +29,15 @@
 enum { TLS_ERROR_MAX = 160 };
 
 struct pg_tls {
-    X509_STORE *store;      /* trusted certificates and revocation lists; NULL: libpq verifies by
-                               itself, as far as it does */
+    /* Trusted certificates and revocation lists; NULL: libpq verifies by itself, or nobody does. */
+    X509_STORE *store;
     bool tls_only;          /* no connection without TLS */
     bool verify_name;       /* verify-full */
     STACK_OF(X509) * chain; /* ours, the first one the client's own; NULL: none */
     EVP_PKEY *key;          /* NULL: none */
     const char *host;       /* of the connection being made */
     SSL *ssl;               /* its SSL object, a reference of our own; NULL: not seen yet */
-    bool proved;            /* the handshake is over, and the server is who it should be */
+    bool proved;            /* the handshake is over and the server verified */
     bool corked;
     char error[TLS_ERROR_MAX];
 };
@@ -132,7 +132,7 @@ static void release(struct pg_tls *tls)
     tls->proved = false;
 }
 
-/* The first sight of an SSL object. */
+/* An SSL object is seen for the first time. */
 static enum pg_tls_step meet(struct pg_tls *tls, SSL *ssl)
 {
     SSL_up_ref(ssl);

@@ -1,4 +1,4 @@
-"""PLAIN and LOGIN are ours, whatever stands beside them, and other programs never notice us."""
+"""PLAIN and LOGIN are ours, whatever other plugins exist, and other programs never notice us."""
 
 import pytest
 from harness.answers import ACCEPTED, REJECTED
@@ -41,12 +41,12 @@ def test_login_challenges(connect):
 
 
 def test_offered_once(connect):
-    """With mech_list each name stands once, though the stock mechanisms are loaded too."""
+    """Each name is offered once, although the stock mechanisms are loaded too."""
     assert sorted(connect().mechanisms()) == ["LOGIN", "PLAIN"]
 
 
 def test_second_attempt_on_a_connection(connect, user):
-    """A failure leaves nothing behind that the next attempt of the same session would trip over."""
+    """A failure does not affect the next attempt of the same session."""
     smtp = connect()
     name, password = user.octets
     assert smtp.authenticate("LOGIN", name, b"wrong") == REJECTED
@@ -55,7 +55,7 @@ def test_second_attempt_on_a_connection(connect, user):
 
 
 def test_cancelled(connect, desk, user):
-    """The client gives up: Postfix answers, nobody was refused, the next attempt works."""
+    """The client cancels: Postfix answers, there is no row, the next attempt works."""
     smtp = connect()
     outcome = desk.attempt(lambda: (smtp.command(b"AUTH LOGIN"), smtp.command(b"bmFtZQ=="), smtp.command(b"*")))
     assert outcome.reply[-1].code == 501
@@ -63,7 +63,7 @@ def test_cancelled(connect, desk, user):
     assert smtp.authenticate("LOGIN", *user.octets) == ACCEPTED
 
 
-# What SASL_PATH names: libsasl reads its directories in order, and each by readdir. A name plays no part, nor may it.
+# The directories of SASL_PATH. libsasl reads each by readdir: neither a file's name nor its place may matter.
 ORDERS = {
     "ours first": ["libpgsasl.so", None],
     "stock first": [None, "libpgsasl.so"],
@@ -105,7 +105,7 @@ def test_stranger_in_postfix(connect, desk, user):
     smtp = connect("stranger")
     assert sorted(set(smtp.mechanisms())) == ["LOGIN", "PLAIN"]
     outcome = desk.attempt(smtp.authenticate, "PLAIN", plain(*user.octets))
-    assert outcome.reply.code == 535  # the stock mechanism looks into sasldb, where nobody is
+    assert outcome.reply.code == 535  # the stock mechanism reads sasldb, which is empty
     assert outcome.rows == []
     assert outcome.lines() == []
 
@@ -121,7 +121,7 @@ def viewer(library, what, *path):
 def test_stranger_outside(workdir, library):
     """In a program that knows nothing of us the server mechanisms are the same with and without our file.
 
-    The auxprop plugin is listed, for libsasl would log its absence, and says no word.
+    The auxprop plugin is listed, because libsasl would log its absence, but logs nothing.
     """
     ours = plugin_dir(workdir / "viewer", {"libpgsasl.so": library})
     assert viewer(library, "-s", STOCK_PLUGINS, ours) == viewer(library, "-s", STOCK_PLUGINS)

@@ -6,7 +6,8 @@
 #   tests/sql/run.sh [FILE.sql...]
 #   tests/sql/run.sh --write-inventory      after a change to a table: writes the list of contrib/sql/inventory.sql
 #
-# Needs PostgreSQL's server programs, pgTAP and pg_prove; as root it runs the server as the user postgres.
+# Needs PostgreSQL's server programs, pgTAP and pg_prove, and the test programs of `make check` in the build directory that
+# PGSASL_BUILD names, or else in the source tree; as root it runs the server as the user postgres.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -322,8 +323,14 @@ fresh_copy() {
     sql postgres "$1" -f "$here/helpers.psql"
 }
 
-# What other programs hash, for hashes.sql.
-export HASH_VECTORS=$top/tests/unit/hash_vectors.h
+# For hashes.sql: what other programs hash, and what the plugin thinks of many more.
+export HASH_VECTORS=$top/tests/unit/hash_vectors.h HASH_CORPUS=$work/corpus
+
+make_corpus() {
+    local program=${PGSASL_BUILD:-$top}/tests/unit/list_schemes
+    [[ -x $program ]] || fail "there is no $program: run 'make check' first, and name the build directory in PGSASL_BUILD"
+    "$program" >"$HASH_CORPUS"
+}
 
 run_pgtap() {
     local file database failed=0
@@ -346,6 +353,7 @@ if [[ ${1-} == --write-inventory ]]; then
 fi
 test_owner_without_createrole
 load_schema
+make_corpus
 if (($#)); then
     run_pgtap "$@"
     exit

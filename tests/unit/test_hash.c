@@ -622,6 +622,29 @@ TEST_WITH(a_form_is_bounded_on_both_sides, set_up, NULL)
     assert_true(seen.work > 50);
 }
 
+/* A decoy is of the form too, and of the same numbers and lengths. */
+static void check_decoy_of_sample(const struct sample *sample, const char *stored)
+{
+    struct hash hash, decoy, again;
+
+    if (!hash_parse(stored, &hash))
+        return;
+    hash_decoy(&hash, &decoy);
+    if (!hash_parse(decoy.text, &again))
+        fail_msg("%s: a decoy is not usable: %s", sample->scheme->name, decoy.text);
+    assert_ptr_equal(again.scheme, hash.scheme);
+    assert_memory_equal(&again.numbers, &hash.numbers, sizeof hash.numbers);
+    assert_int_equal(again.salt_len, hash.salt_len);
+    assert_int_equal(again.digest_len, hash.digest_len);
+    assert_string_not_equal(decoy.text, stored);
+    assert_int_equal(strlen(decoy.text), strlen(stored));
+}
+
+TEST_WITH(each_scheme_has_decoys, set_up, NULL)
+{
+    samples_at_bounds(check_decoy_of_sample);
+}
+
 /* A form that is longer than any stored hash may be would be refused for its length alone. */
 static void check_length(const struct sample *sample, const char *stored)
 {

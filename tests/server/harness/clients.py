@@ -55,7 +55,9 @@ def plain(authcid, password, authzid=b""):
 
 def responses(mechanism, username, password, authzid=b""):
     """What a client sends in an exchange of PLAIN or LOGIN, to give to authenticate(). Text becomes UTF-8."""
-    username, password, authzid = (text if isinstance(text, bytes) else text.encode() for text in (username, password, authzid))
+    username, password, authzid = (
+        text if isinstance(text, bytes) else text.encode() for text in (username, password, authzid)
+    )
     return [plain(username, password, authzid)] if mechanism == "PLAIN" else [username, password]
 
 
@@ -204,8 +206,23 @@ def _login(transcript, mark):
 
 def swaks_command(service, username, password, mechanism, cafile, send=True):
     """swaks, as one would type it."""
-    command = ["swaks", "--server", "127.0.0.1", "--port", service.port, "--from", SENDER, "--to", RECIPIENT,
-               "--auth", mechanism, "--auth-user", username, "--auth-password", password]
+    command = [
+        "swaks",
+        "--server",
+        "127.0.0.1",
+        "--port",
+        service.port,
+        "--from",
+        SENDER,
+        "--to",
+        RECIPIENT,
+        "--auth",
+        mechanism,
+        "--auth-user",
+        username,
+        "--auth-password",
+        password,
+    ]
     if service.tls == "starttls":
         command += ["--tls", "--tls-verify", "--tls-ca-path", cafile]
     if service.tls == "wrapped":
@@ -222,9 +239,25 @@ def swaks(service, username, password, mechanism, cafile, send=True):
 def curl_command(service, username, password, mechanism, cafile, message, options=()):
     """curl sending the file message, as one would type it; options are more of its own."""
     scheme = "smtps" if service.tls == "wrapped" else "smtp"
-    command = ["curl", "--silent", "--show-error", "--verbose", "--url", f"{scheme}://127.0.0.1:{service.port}",
-               "--user", f"{username}:{password}", "--login-options", f"AUTH={mechanism}",
-               "--mail-from", SENDER, "--mail-rcpt", RECIPIENT, "--upload-file", message, *options]
+    command = [
+        "curl",
+        "--silent",
+        "--show-error",
+        "--verbose",
+        "--url",
+        f"{scheme}://127.0.0.1:{service.port}",
+        "--user",
+        f"{username}:{password}",
+        "--login-options",
+        f"AUTH={mechanism}",
+        "--mail-from",
+        SENDER,
+        "--mail-rcpt",
+        RECIPIENT,
+        "--upload-file",
+        message,
+        *options,
+    ]
     return command + (["--ssl-reqd", "--cacert", cafile] if service.tls != "none" else [])
 
 
@@ -240,14 +273,27 @@ def curl(service, username, password, mechanism, cafile, send=True, options=()):
 
 def msmtp(service, username, password, mechanism, cafile, send=True):
     """Logs in with msmtp, which always sends a message where it may."""
-    command = ["msmtp", "--host=127.0.0.1", f"--port={service.port}", f"--from={SENDER}", "--debug",
-               f"--auth={mechanism.lower()}", f"--user={username}", "--passwordeval=printenv MSMTP_PASSWORD",
-               f"--tls={'off' if service.tls == 'none' else 'on'}",
-               f"--tls-starttls={'on' if service.tls == 'starttls' else 'off'}"]
+    command = [
+        "msmtp",
+        "--host=127.0.0.1",
+        f"--port={service.port}",
+        f"--from={SENDER}",
+        "--debug",
+        f"--auth={mechanism.lower()}",
+        f"--user={username}",
+        "--passwordeval=printenv MSMTP_PASSWORD",
+        f"--tls={'off' if service.tls == 'none' else 'on'}",
+        f"--tls-starttls={'on' if service.tls == 'starttls' else 'off'}",
+    ]
     if service.tls != "none":
         command += [f"--tls-trust-file={cafile}"]
-    done = run(*command, RECIPIENT, stdin=MESSAGE.replace("\r\n", "\n"), env={"MSMTP_PASSWORD": password, "HOME": "/"},
-               check=False)
+    done = run(
+        *command,
+        RECIPIENT,
+        stdin=MESSAGE.replace("\r\n", "\n"),
+        env={"MSMTP_PASSWORD": password, "HOME": "/"},
+        check=False,
+    )
     login = _login(done.stdout + done.stderr, "<--")
     return login if send else Login(login.reply, None, login.transcript)
 
@@ -278,4 +324,3 @@ def python(service, username, password, mechanism, cafile, send=True):
 
 
 CLIENTS = {"swaks": swaks, "curl": curl, "msmtp": msmtp, "python": python}
-
