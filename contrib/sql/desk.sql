@@ -81,6 +81,7 @@ BEGIN
         ('standing', replace(standing, '_', ' ') || CASE WHEN standing = 'good' THEN ''
             WHEN standing = u.account_standing THEN ', set for this user' ELSE ', set for its account' END,
             standing = 'good'),
+        ('expires', coalesce(date_trunc('second', u.expires_at)::text, 'never'), coalesce(u.expires_at > now(), true)),
         ('password', concat_ws(', ', substring(u.password_hash FROM '^\{[^}]+\}|^\$[^$]+\$|^SCRAM-SHA-256'),
             'set at ' || date_trunc('second', u.password_changed_at)), pgsasl.hash_fault(u.password_hash) IS NULL),
         ('addresses', coalesce(nullif(array_to_string(u.allowed_networks, ', '), ''), 'anywhere'), NULL),

@@ -153,6 +153,7 @@ AS $$
         ('column', 'smtp_users.app', 'text'),
         ('column', 'smtp_users.created_at', 'timestamp with time zone NOT NULL'),
         ('column', 'smtp_users.enabled', 'boolean NOT NULL'),
+        ('column', 'smtp_users.expires_at', 'timestamp with time zone'),
         ('column', 'smtp_users.last_login_at', 'timestamp with time zone'),
         ('column', 'smtp_users.last_login_from', 'inet'),
         ('column', 'smtp_users.note', 'text'),

@@ -46,6 +46,7 @@ CREATE TABLE IF NOT EXISTS pgsasl.smtp_users (
     account_standing    text        NOT NULL DEFAULT 'good'
                                     CONSTRAINT smtp_users_account_standing_word
                                     CHECK (account_standing IN ('good', 'past_due', 'suspended', 'closed')),
+    expires_at          timestamptz,          -- NULL: never
     allowed_networks    cidr[],               -- NULL or empty: anywhere
     app                 text,                 -- the app that logs in with it: one SMTP user per app
     note                text,

@@ -3,9 +3,9 @@
 
 CREATE OR REPLACE VIEW pgsasl.failures_in_words AS
 SELECT f.occurred_at, f.username, f.client_addr, f.reason, r.what_failed,
-       (SELECT string_agg(each.what_failed, '; ' ORDER BY c.n)
+       (SELECT string_agg(coalesce(each.what_failed, c.failed), '; ' ORDER BY c.n)
         FROM unnest(f.failed_checks) WITH ORDINALITY AS c (failed, n)
-            JOIN pgsasl.reasons each ON each.reason = c.failed) AS all_checks,
+            LEFT JOIN pgsasl.reasons each ON each.reason = c.failed) AS all_checks,
        r.what_to_do, f.attempts, f.mechanism, f.server_host, f.detail, r.tell_customer
 FROM pgsasl.auth_failures f LEFT JOIN pgsasl.reasons r ON r.reason = f.reason;
 
@@ -72,5 +72,6 @@ CREATE OR REPLACE VIEW pgsasl.idle_users AS
 SELECT u.username, u.app, a.name AS account, pgsasl.worse_standing(u.account_standing, a.standing) AS account_standing, u.created_at, u.last_login_at, u.last_login_from,
        now() - coalesce(u.last_login_at, u.created_at) AS idle_for
 FROM pgsasl.smtp_users u LEFT JOIN pgsasl.accounts a ON a.account_id = u.account_id
-WHERE u.enabled AND coalesce(u.last_login_at, u.created_at) < now() - interval '30 days'
+WHERE u.enabled AND coalesce(u.expires_at > now(), true)
+    AND coalesce(u.last_login_at, u.created_at) < now() - interval '30 days'
 ORDER BY 8 DESC;

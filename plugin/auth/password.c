@@ -99,8 +99,8 @@ static enum password_result check_slot(
 }
 
 /*
- * The best result of any slot. All are hashed, except behind one that lets the client in: those who
- * stay outside cost the same work whatever fits. Without diagnosis a stale password is a wrong one.
+ * The best result of any slot. All are hashed until one lets the client in: a rejected attempt costs
+ * the same whatever matches. Without diagnosis a stale password is a wrong one.
  */
 static enum password_result check_retired(const struct password_question *question,
     enum password_result current, const struct retired **retired_r)

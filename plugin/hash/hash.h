@@ -13,7 +13,7 @@
 enum {
     HASH_MAX = 640,       /* bytes of the longest stored hash that is looked at, NUL included */
     HASH_SALT_MAX = 96,   /* bytes of the longest salt */
-    HASH_DIGEST_MAX = 86, /* bytes of the longest digest; crypt(3)'s count as characters */
+    HASH_DIGEST_MAX = 86, /* bytes of the longest digest; those of crypt(3) stay encoded */
 };
 
 struct scheme;

@@ -177,7 +177,7 @@ class Schemes:
             if sum(other.startswith(prefix) for other in prefixes) != 1:
                 raise Fault(f"{prefix} begins another scheme as well")
         for wrapping in self.wrappings:
-            if wrapping.kind not in ("WHOLE", "REST", "OCTETS") or not set(wrapping.prefixes) <= set(prefixes):
+            if wrapping.kind not in ("WHOLE", "REST", "BYTES") or not set(wrapping.prefixes) <= set(prefixes):
                 raise Fault(f"{wrapping.name}: its kind, or a prefix that is no scheme's")
         for scheme in self.schemes:
             if scheme.prefix.startswith("{") and not any(scheme.prefix in w.prefixes for w in self.wrappings):
@@ -376,7 +376,7 @@ def page_names(names):
 
 def page_schemes(schemes):
     """The items of a list: prefixes and what they are. Dovecot's second encoding of a scheme is no prefix to know."""
-    hidden = [prefix for wrapping in schemes.wrappings for prefix in wrapping.prefixes[1:] if wrapping.kind == "OCTETS"]
+    hidden = [prefix for wrapping in schemes.wrappings for prefix in wrapping.prefixes[1:] if wrapping.kind == "BYTES"]
     items = {}
     for scheme in schemes.schemes:
         text = "; ".join(filter(None, (scheme.manual, cost(scheme) if scheme.bounds == "true" else "")))

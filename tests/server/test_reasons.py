@@ -20,8 +20,8 @@ def test_reason(connect, desk, name, mechanism):
     check_case(case, mechanism, outcome, user, smtp.port)
 
 
-# Those that need more than one attempt; test_rotation.py has them. No check reports expired_user yet.
-ELSEWHERE_TESTED = {"stale_password", "expired_user"}
+# Those that need more than one attempt; test_rotation.py has them.
+ELSEWHERE_TESTED = {"stale_password"}
 
 
 def test_every_reason_has_its_login(db):

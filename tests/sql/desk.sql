@@ -82,7 +82,7 @@ CREATE FUNCTION status(wanted_item text) RETURNS text LANGUAGE sql AS $$
 UPDATE pgsasl.smtp_users SET last_login_at = NULL, password_changed_at = '2026-01-01 12:00:00.5+00' WHERE username = 'app';
 SELECT results_eq($$SELECT item, value, ok FROM pgsasl.user_status('app') WHERE item <> 'failure'$$, format($$VALUES
     ('user', 'user_id %s, printer', true), ('enabled', 'yes', true), ('account', 'shop: good', true),
-    ('standing', 'good', true),
+    ('standing', 'good', true), ('expires', 'never', true),
     ('password', '$2a$, set at 2026-01-01 12:00:00+00', true), ('addresses', 'anywhere', NULL),
     ('throttled from', 'nowhere', true), ('last login', 'never', NULL), ('rotation grace', '00:00:00', NULL)$$, :app),
     'user_status: every check');
@@ -102,6 +102,10 @@ SELECT is(status('standing'), 'closed, set for this user -', 'the user''s own st
 UPDATE pgsasl.smtp_users SET account_id = NULL WHERE username = 'app';
 SELECT is(status('account'), 'none', 'no account');
 UPDATE pgsasl.smtp_users SET account_id = :shop WHERE username = 'app';
+UPDATE pgsasl.smtp_users SET expires_at = '2026-01-02 12:00:00.5+00' WHERE username = 'app';
+SELECT is(status('expires'), '2026-01-02 12:00:00+00 -', 'a user that has expired');
+UPDATE pgsasl.smtp_users SET expires_at = 'infinity' WHERE username = 'app';
+SELECT is(status('expires'), 'infinity +', 'or not yet');
 SELECT pgsasl.rotate_password('app', '1 hour') \g /dev/null
 SELECT is(status('retired password'), format('retired at %s, accepted until %s, not used since',
     date_trunc('second', now()), date_trunc('second', now() + '1 hour'::interval)), 'a retired password');

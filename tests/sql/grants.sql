@@ -60,10 +60,12 @@ SELECT results_eq($$SELECT rights_of('pgsasl_operator') ORDER BY 1$$, ARRAY[
     'retired_passwords(accepted_until) update',
     'retired_passwords(retired_id,user_id,retired_at,accepted_until,last_used_at,last_used_from) select',
     'rotation_stragglers select', 'safe_to_revoke select', 'settings select', 'smtp_users delete',
-    'smtp_users(user_id,username,enabled,account_id,account_standing,allowed_networks,app,note,rotation_grace,created_at,'
-        'password_changed_at,last_login_at,last_login_from) select',
-    'smtp_users(username,password_hash,enabled,account_id,account_standing,allowed_networks,app,note,rotation_grace) insert',
-    'smtp_users(username,password_hash,enabled,account_id,account_standing,allowed_networks,app,note,rotation_grace) update'],
+    'smtp_users(user_id,username,enabled,account_id,account_standing,expires_at,allowed_networks,app,note,rotation_grace,'
+        'created_at,password_changed_at,last_login_at,last_login_from) select',
+    'smtp_users(username,password_hash,enabled,account_id,account_standing,expires_at,allowed_networks,app,note,'
+        'rotation_grace) insert',
+    'smtp_users(username,password_hash,enabled,account_id,account_standing,expires_at,allowed_networks,app,note,'
+        'rotation_grace) update'],
     'what operators may touch');
 SELECT results_eq($$SELECT executable_by('pgsasl_auditor')$$, ARRAY['client_net', 'explain', 'hash_fault', 'parse_hash',
     'schema_version', 'user_status', 'worse_standing'],
@@ -76,9 +78,10 @@ SELECT results_eq($$SELECT rights_of('pgsasl_auditor')$$,
     'what auditors may touch');
 
 -- and as they find it
+SELECT permits('pgsasl_plugin', $$SELECT pgsasl.note_login('{"user_id": "1"}')$$);
 SELECT permits('pgsasl_plugin', $$SELECT * FROM pgsasl.find_user('app', '192.0.2.1')$$);
-SELECT permits('pgsasl_plugin', $$SELECT pgsasl.record_failure(gen_random_uuid(), now(), 'app', '1', 'wrong_password',
-    '{wrong_password}', 'PLAIN', '192.0.2.1', 1, '192.0.2.25', 'smtp', 'mx', NULL)$$);
+SELECT permits('pgsasl_plugin', $$SELECT pgsasl.record_failure(jsonb_build_object('attempt_id', gen_random_uuid(),
+    'occurred_at', now(), 'username', 'app', 'user_id', '1', 'reason', 'wrong_password', 'client_addr', '192.0.2.1'))$$);
 SELECT denies('pgsasl_plugin', statement) FROM unnest(ARRAY[
     'SELECT * FROM pgsasl.smtp_users', 'SELECT * FROM pgsasl.auth_failures', 'DELETE FROM pgsasl.auth_failures',
     'SELECT * FROM pgsasl.auth_failures_default', 'UPDATE pgsasl.accounts SET standing = ''good''',
@@ -99,7 +102,7 @@ SELECT permits('pgsasl_operator', statement) FROM unnest(ARRAY[
     'INSERT INTO pgsasl.smtp_users (username, password_hash, account_id)
         SELECT ''raw'', pgsasl.hash_password(''a long password''), account_id FROM pgsasl.accounts WHERE name = ''club''',
     'UPDATE pgsasl.smtp_users SET password_hash = pgsasl.hash_password(''another password'') WHERE username = ''raw''',
-    'UPDATE pgsasl.smtp_users SET enabled = false, allowed_networks = ''{192.0.2.0/24}'' WHERE username = ''new''',
+    'UPDATE pgsasl.smtp_users SET enabled = false, expires_at = now(), allowed_networks = ''{192.0.2.0/24}'' WHERE username = ''new''',
     'UPDATE pgsasl.accounts SET standing = ''suspended'' WHERE name = ''club''',
     'UPDATE pgsasl.smtp_users SET account_standing = ''suspended'' WHERE username = ''raw''',
     'SELECT pgsasl.add_user(''alone'', ''a long password'')',

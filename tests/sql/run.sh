@@ -213,8 +213,8 @@ fill_database() {
             FROM pgsasl.add_account('shop') AS account_id, unnest(ARRAY['kept', 'gone']) AS name" \
         -c "SELECT pgsasl.set_password('kept', 'another password', '1 day')" \
         -c "DELETE FROM pgsasl.smtp_users WHERE username = 'gone'" \
-        -c "SELECT pgsasl.record_failure(gen_random_uuid(), moment, 'kept', '1', 'wrong_password', NULL, 'PLAIN',
-                '192.0.2.1', 1, '192.0.2.2', 'smtp', 'mx', NULL)
+        -c "SELECT pgsasl.record_failure(jsonb_build_object('attempt_id', gen_random_uuid(), 'occurred_at', moment,
+                'username', 'kept', 'user_id', '1', 'reason', 'wrong_password', 'client_addr', '192.0.2.1'))
             FROM unnest(ARRAY[now(), '2001-01-01', now() + interval '7 days']) AS moment"
 }
 
@@ -296,8 +296,8 @@ panel() {
 test_panel() {
     sql mail_owner examples -o /dev/null -c "SELECT pgsasl.add_user('theirs', 'a long password', 2)" \
         -c "SELECT pgsasl.set_password('theirs', 'another password', '1 day')" \
-        -c "SELECT pgsasl.record_failure(gen_random_uuid(), now(), name, NULL, 'wrong_password', NULL, 'PLAIN', NULL, NULL,
-            NULL, NULL, NULL, NULL) FROM unnest(ARRAY['theirs', 'nobody']) AS name"
+        -c "SELECT pgsasl.record_failure(jsonb_build_object('attempt_id', gen_random_uuid(), 'occurred_at', now(),
+            'username', name, 'reason', 'wrong_password')) FROM unnest(ARRAY['theirs', 'nobody']) AS name"
     local query
     for query in 'SELECT string_agg(username, NULL) FROM pgsasl.smtp_users' \
         'SELECT string_agg(DISTINCT username, NULL) FROM pgsasl.auth_failures' \

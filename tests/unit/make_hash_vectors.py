@@ -40,7 +40,7 @@ def run(*argv, text=None, **options):
 
 
 def crypt64(data):
-    """The base64 of crypt(3)'s scrypt: groups of three octets, the lowest bits first."""
+    """The base64 of crypt(3)'s scrypt: groups of three bytes, the lowest bits first."""
     text = ""
     for at in range(0, len(data), 3):
         group = data[at : at + 3]

@@ -50,6 +50,11 @@ CASES = {
     "only blanks for a name": Case("username_whitespace", name="  ", known=False),
     "deleted user": Case("deleted_user", user={"deleted": True}),
     "disabled user": Case("disabled_user", user={"enabled": False}),
+    "expired user": Case("expired_user", user={"expires_at": "2020-01-01"}),
+    "expired, and wrong password": Case(
+        "expired_user", ("wrong_password",), user={"expires_at": "2020-01-01"}, password="wrong"
+    ),
+    "not expired yet": Case(None, user={"expires_at": "2200-01-01"}),
     "disabled, and wrong password": Case(
         "disabled_user", ("wrong_password",), user={"enabled": False}, password="wrong"
     ),

@@ -25,7 +25,15 @@ class User:
 
 
 def add_user(
-    db, password=PASSWORD, stored=None, enabled=True, standing="good", networks=None, deleted=False, name=None
+    db,
+    password=PASSWORD,
+    stored=None,
+    enabled=True,
+    standing="good",
+    networks=None,
+    expires_at=None,
+    deleted=False,
+    name=None,
 ):
     """Adds an SMTP user, in an account of its own; db is a Session or a Cluster. By default the name is a new one."""
     name = name or f"user-{next(_numbers)}"
@@ -33,9 +41,9 @@ def add_user(
     user_id = int(
         db.sql(
             f"""
-        INSERT INTO pgsasl.smtp_users (username, password_hash, enabled, account_id, allowed_networks)
+        INSERT INTO pgsasl.smtp_users (username, password_hash, enabled, account_id, allowed_networks, expires_at)
         VALUES ({literal(name)}, {literal(stored or cheap_hash(password))}, {literal(enabled)}, {account_id},
-                {literal(networks)}::cidr[]) RETURNING user_id"""
+                {literal(networks)}::cidr[], {literal(expires_at)}) RETURNING user_id"""
         )
     )
     if deleted:
