@@ -60,8 +60,9 @@ enum audit_result audit_record(struct audit *audit, const struct failure *failur
 void audit_login(struct audit *audit, const struct login *login, struct deadline deadline);
 
 /*
- * Where the spool holds lines and the audit database is healthy: moves some of them into it. Does
- * nothing in the usual case.
+ * Where the spool holds lines and the audit database is healthy: moves some of them into it, for
+ * 150 ms at most, or 450 ms where a batch that was begun takes so long. Does nothing in the usual
+ * case.
  */
 void audit_drain(struct audit *audit, struct deadline deadline);
 
