@@ -1,14 +1,17 @@
 """The module in small programs: threads, fork, many lives, failing memory; no leak, no descriptor left open."""
 
 import os
+import shutil
 import subprocess
 import time
 
 import pytest
 
+from harness.certificates import Authority
 from harness.cluster import PLUGIN_LOGIN
 from harness.imposter import ANSWERS, Imposter
 from harness.postfix import built_library, plugin_dir, sanitizer_of
+from harness.processes import wait_for
 
 LOGINS = 500  # with PLAIN, and as many with LOGIN
 SASL_OK, SASL_UNAVAIL, SASL_BADAUTH = 0, -24, -13
@@ -155,9 +158,24 @@ def test_fork(guest, db, user, library):
     assert asked[-1]["pid"] == parent and {row["pid"] for row in asked} == born | {parent}
 
 
-def test_state_of_the_process(guest, cluster):
+@pytest.fixture(name="tls")
+def fixture_tls(cluster, tmp_path):
+    """The cluster takes connections over TLS as well."""
+    identity = Authority(tmp_path / "authority", "ours").issue("server", "127.0.0.1", "IP:127.0.0.1")
+    for source, name in ((identity.certificate, "server.crt"), (identity.key, "server.key")):
+        shutil.copy(source, cluster.data / name)
+        shutil.chown(cluster.data / name, "postgres")
+    cluster.admin("ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()")
+    wait_for(lambda: cluster.admin("SHOW ssl") == "on", "TLS")
+    yield
+    cluster.admin("ALTER SYSTEM RESET ssl", "SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize("sslmode", ["disable", "require"])
+def test_state_of_the_process(guest, cluster, tls, sslmode):
     """With SIGPIPE at its default and a server that hangs up, the host survives and its process state is unchanged."""
-    process = guest("state", 4)
+    del tls
+    process = guest("state", 4, conninfo=cluster.conninfo(sslmode=sslmode))
     for _ in range(4):
         assert process.stdout.readline() == "attempted\n"
         cluster.admin(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{PLUGIN_LOGIN}'")

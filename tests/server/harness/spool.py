@@ -6,6 +6,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 
+def header(drained=64):
+    """A spool's first line, 64 bytes."""
+    return f'{{"pgsasl_spool":"1","drained":"{drained:020}"'.encode().ljust(62) + b"}\n"
+
+
 class Spool:
     """Reads one spool file. Its first line is a header; each other line is one row as a JSON object."""
 
