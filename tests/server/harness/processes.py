@@ -95,7 +95,7 @@ def alive(pid):
 
 
 def cpu_ns(pid):
-    """The CPU time that the process has used so far. Raises FileNotFoundError or ProcessLookupError where it is gone."""
+    """The CPU time that the process has used so far. FileNotFoundError, ProcessLookupError: it is gone."""
     process = Path(f"/proc/{pid}")
     with contextlib.suppress(FileNotFoundError):  # the scheduler's own count is exact; the ticks of stat are not
         return int((process / "schedstat").read_text(encoding="ascii").split()[0])
