@@ -289,3 +289,15 @@ def test_a_query_that_returns_a_whole_table(configure):
     )
     assert (done.returncode, done.stdout) == (0, f"code {SASL_UNAVAIL}, other 0\n"), done.stderr
     assert "the query returns far more than one row" in done.stderr
+
+
+@pytest.mark.parametrize("keyword", ["sslrootcert", "sslcrl", "sslcert", "sslkey"])
+def test_a_certificate_file_that_nobody_writes(configure, tmp_path, keyword):
+    """A FIFO in the place of a file does not hold up the host's start."""
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    identity = Authority(tmp_path / "authority", "ours")
+    files = {"sslrootcert": identity.certificate, "sslcert": identity.certificate, "sslkey": identity.key}
+    words = " ".join(f"{name}={path}" for name, path in (files | {keyword: tmp_path / "fifo"}).items())
+    done = run_in_time(configure, f"host=127.0.0.1 port=1 user=u dbname=d sslmode=verify-ca {words}")
+    assert (done.returncode, done.stdout) == (0, f"code {SASL_UNAVAIL}, other 0\n"), done.stderr
+    assert f"{keyword} {tmp_path}/fifo " in done.stderr and "cannot" in done.stderr
