@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs what is missing on a Debian 12 machine, then builds pgsasl and runs every check it has.
+# Installs what is missing on a Debian or Ubuntu machine, then builds pgsasl and runs every check it has.
 # The checkout stays as it is: all work is done on a copy in a directory of its own, removed unless something failed.
 set -euo pipefail
 
@@ -175,7 +175,7 @@ step_lint() {
         lint 'manual pages' mandoc -Tlint -Wwarning docs/*.5
     fi
     mapfile -t sources < <(find plugin tests -name '*.[ch]')
-    lint 'clang-format' clang-format --dry-run -Werror "${sources[@]}"
+    lint 'clang-format' clang-format-19 --dry-run -Werror "${sources[@]}"
     lint 'comments behind code' comments_fit "${sources[@]}"
     lint 'each header compiles alone' headers_stand_alone
     lint 'functions of 60 lines at most' functions_are_short
@@ -246,7 +246,7 @@ server_tests() {
         cd "$top"
         packages_exim || PGSASL_EXIM= # the tests say so
         export PGSASL_EXIM PGSASL_BUILD=$work/$build PYTHONDONTWRITEBYTECODE=1
-        /usr/bin/python3 -m pytest -p no:cacheprovider --basetemp "$work/pytest-$build" -q -rs \
+        /usr/bin/python3 -m pytest -p no:cacheprovider --basetemp "$work/pytest-$build" -v -rs \
             "${tests[@]-tests/server}" | tee "$work/server-$build.log"
     )
     if [[ ${CI-} == true ]] && grep -q '^SKIPPED' "$work/server-$build.log"; then
@@ -279,6 +279,19 @@ step_chaos() {
 skip() {
     echo "skipped: $1"
     [[ ${CI-} != true ]]
+}
+
+# packages_of STEP: prints the packages that it needs.
+packages_of() {
+    case $1 in
+    gcc | sanitizers | distcheck) set -- "${PACKAGES_UNIT[@]}" ;;
+    clang) set -- "${PACKAGES_UNIT[@]}" "${PACKAGES_CLANG[@]}" ;;
+    lint) set -- "${PACKAGES_LINT[@]}" ;;
+    fuzz) set -- "${PACKAGES_FUZZ[@]}" ;;
+    sql) set -- "${PACKAGES_UNIT[@]}" "${PACKAGES_SQL[@]}" ;;
+    server | server-sanitizers | threads | chaos) set -- "${PACKAGES_UNIT[@]}" "${PACKAGES_SERVER[@]}" ;;
+    esac
+    printf '%s\n' "${PACKAGES_BUILD[@]}" "$@"
 }
 
 list_steps() {
@@ -318,7 +331,7 @@ clean_up() {
 }
 
 main() {
-    local chosen=() step failed=() passed=()
+    local chosen=() step packages failed=() passed=()
     for step; do
         case $step in
         --list)
@@ -343,7 +356,8 @@ main() {
         mapfile -t chosen < <(list_steps | cut -d: -f1)
     fi
 
-    packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_DEMO[@]}" "${PACKAGES_CHECK[@]}"
+    mapfile -t packages < <(for step in "${chosen[@]}"; do packages_of "$step"; done | sort -u)
+    packages_install "${packages[@]}"
     work=$(mktemp -d "${TMPDIR:-/tmp}/pgsasl-check.XXXXXX")
     chmod 755 "$work" # the servers' users look into it
     trap clean_up EXIT
