@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/streams.h"
+
 enum {
     OPTIONS_MAX = 64,
     SILENT_MS = 30000 /* a target that ran into the deadline goes last for so long */
@@ -63,6 +65,7 @@ void pg_drop_inherited(struct pg *pg)
     if (pg->conn == NULL || pg->owner == getpid())
         return;
     fd = PQsocket(pg->conn);
+    streams_hold();
     if (fd >= 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0) {
         dup2(pair[0], fd);
         close(pair[0]);
@@ -71,6 +74,7 @@ void pg_drop_inherited(struct pg *pg)
     } else {
         pg_abandon(pg);
     }
+    streams_release();
 }
 
 /* The operator's value for libpq, except for certificate files that were read in init. */
@@ -221,9 +225,8 @@ static bool connect_round(struct pg *pg, const char *session_attrs, struct deadl
     return false;
 }
 
-bool pg_connect(struct pg *pg, struct deadline deadline)
+static bool connect_any(struct pg *pg, struct deadline deadline)
 {
-    pg_hosts_resolve(&pg->hosts, deadline_in(deadline_left_ms(deadline) / 2));
     if (pg->hosts.target_count == 0) {
         pg_set_error(pg, "the host name of the connection string does not resolve", NULL);
         return false;
@@ -232,4 +235,15 @@ bool pg_connect(struct pg *pg, struct deadline deadline)
         return connect_round(pg, pg_option(pg, "target_session_attrs"), deadline);
     return connect_round(pg, "standby", deadline_in(deadline_left_ms(deadline) / 2)) ||
            connect_round(pg, "any", deadline);
+}
+
+bool pg_connect(struct pg *pg, struct deadline deadline)
+{
+    bool connected;
+
+    pg_hosts_resolve(&pg->hosts, deadline_in(deadline_left_ms(deadline) / 2));
+    streams_hold(); /* libpq opens a socket for each try, and files */
+    connected = connect_any(pg, deadline);
+    streams_release();
+    return connected;
 }

@@ -36,7 +36,7 @@ static void plain_dispose(void *conn_context, const sasl_utils_t *utils)
 const sasl_server_plug_t mech_plain = {
     .mech_name = "PLAIN",
     .security_flags = MECH_SECURITY_FLAGS,
-    .features = SASL_FEAT_WANT_CLIENT_FIRST | SASL_FEAT_ALLOWS_PROXY,
+    .features = SASL_FEAT_WANT_CLIENT_FIRST,
     .mech_new = plain_new,
     .mech_step = plain_step,
     .mech_dispose = plain_dispose,
