@@ -9,14 +9,14 @@
 {
     PACKAGES_BUILD=(gcc libc6-dev make autoconf automake libtool pkg-config
         libsasl2-dev libpq-dev libssl-dev libcrypt-dev libargon2-dev)
-    PACKAGES_DEMO=(postgresql postgresql-contrib postfix libsasl2-modules swaks libnet-ssleay-perl libauthen-sasl-perl
+    PACKAGES_DEMO=(postgresql postfix libsasl2-modules swaks libnet-ssleay-perl libauthen-sasl-perl
         curl openssl procps python3)
 
     # What the steps of check.sh need beside PACKAGES_BUILD.
     PACKAGES_UNIT=(binutils libcmocka-dev python3)
     PACKAGES_CLANG=(clang)
     PACKAGES_FUZZ=(clang libclang-rt-NN-dev)
-    PACKAGES_SQL=(postgresql postgresql-contrib postgresql-NN-pgtap libtap-parser-sourcehandler-pgtap-perl)
+    PACKAGES_SQL=(postgresql postgresql-NN-pgtap libtap-parser-sourcehandler-pgtap-perl)
     PACKAGES_SERVER=("${PACKAGES_DEMO[@]}" dovecot-core dovecot-pgsql iproute2 msmtp pgbouncer python3-pytest sasl2-bin
         valgrind)
     # This clang-format is in Debian 12, Debian 13 and Ubuntu 24.04: another one lays out some lines otherwise.
