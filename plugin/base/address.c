@@ -45,19 +45,19 @@ bool address_parse(const char *ip_port, struct address *address_r)
     const char *port;
     size_t host_len;
 
-    memset(address_r, 0, sizeof(*address_r));
-    if (!ip_port)
+    memset(address_r, 0, sizeof *address_r);
+    if (ip_port == NULL)
         return false;
     host_len = strcspn(ip_port, "%;");
-    if (host_len >= sizeof(host))
+    if (host_len >= sizeof host)
         return false;
     memcpy(host, ip_port, host_len);
     host[host_len] = '\0';
-    if (!canonical(host, address_r->text, sizeof(address_r->text))) {
+    if (!canonical(host, address_r->text, sizeof address_r->text)) {
         address_r->text[0] = '\0';
         return false;
     }
     port = strchr(ip_port, ';');
-    address_r->port = port ? parse_port(port + 1) : 0;
+    address_r->port = port == NULL ? 0 : parse_port(port + 1);
     return true;
 }

@@ -60,7 +60,7 @@ static const struct option_row rows[] = {
     {{"pgsasl_require_tls", "no"}, OPTION_BOOL, FIELD(require_tls), 0, 0, NULL},
 };
 
-enum { ROWS = sizeof(rows) / sizeof(*rows) };
+enum { ROWS = sizeof rows / sizeof *rows };
 
 static const struct {
     const char *word;
@@ -97,9 +97,9 @@ static struct value trimmed(const char *text, size_t len)
 {
     static const char blanks[] = " \t\r\n\v\f";
 
-    while (len > 0 && memchr(blanks, text[len - 1], sizeof(blanks) - 1))
+    while (len > 0 && memchr(blanks, text[len - 1], sizeof blanks - 1) != NULL)
         len--;
-    while (len > 0 && memchr(blanks, *text, sizeof(blanks) - 1)) {
+    while (len > 0 && memchr(blanks, *text, sizeof blanks - 1) != NULL) {
         text++;
         len--;
     }
@@ -113,7 +113,7 @@ static struct value ask(const struct options_source *source, const char *name)
 {
     const char *text = source->get(source->context, name);
 
-    return text ? trimmed(text, strlen(text)) : (struct value){NULL, 0};
+    return text != NULL ? trimmed(text, strlen(text)) : (struct value){NULL, 0};
 }
 
 /* Compares without regard to ASCII case, whatever the locale. word is lower case. */
@@ -144,7 +144,7 @@ static const char *put_string(
 {
     char *copy = strndup(value.at, value.len);
 
-    if (!copy)
+    if (copy == NULL)
         return no_memory;
     *string_field(row, options) = copy;
     return NULL;
@@ -181,7 +181,7 @@ static const char *put_int(
 static const char *put_bool(
     const struct option_row *row, struct value value, struct options *options)
 {
-    for (size_t i = 0; i < sizeof(bool_words) / sizeof(*bool_words); i++) {
+    for (size_t i = 0; i < sizeof bool_words / sizeof *bool_words; i++) {
         if (is_word(value, bool_words[i].word)) {
             *(bool *)((char *)options + row->offset) = bool_words[i].value;
             return NULL;
@@ -217,7 +217,7 @@ static void complain(
     char shown[SHOWN_MAX];
 
     reader->invalid = true;
-    (void)text_escape(shown, sizeof(shown), value.at, value.len);
+    (void)text_escape(shown, sizeof shown, value.at, value.len);
     switch (row->type) {
     case OPTION_STRING:
     case OPTION_OPTIONAL:
@@ -253,11 +253,11 @@ static void read_row(struct reader *reader, const struct option_row *row)
         return;
     if (value.len > 0) {
         problem = put(row, value, reader->options);
-        if (!problem)
+        if (problem == NULL)
             return;
         complain(reader, row, value, problem);
     }
-    if (fallback.len > 0 && put(row, fallback, reader->options) && !problem)
+    if (fallback.len > 0 && put(row, fallback, reader->options) != NULL && problem == NULL)
         complain(reader, row, fallback, no_memory);
 }
 
@@ -268,9 +268,9 @@ static const char *file_fault(const struct stat *status)
         return "is not a regular file";
     if (status->st_uid != 0 && status->st_uid != geteuid())
         return "belongs to another user; make it root's";
-    if (status->st_mode & (S_IROTH | S_IWOTH))
+    if ((status->st_mode & (S_IROTH | S_IWOTH)) != 0)
         return "can be read or written by all users; make it mode 0600, or 0640 for Exim's group";
-    if (status->st_mode & S_IWGRP)
+    if ((status->st_mode & S_IWGRP) != 0)
         return "can be written by its group; make it mode 0600, or 0640 for Exim's group";
     return NULL;
 }
@@ -301,10 +301,10 @@ static const char *take_text(const char *bytes, size_t len, char **text_r)
         return "is larger than 64 KiB";
     if (value.len == 0)
         return "is empty";
-    if (memchr(value.at, '\0', value.len))
+    if (memchr(value.at, '\0', value.len) != NULL)
         return "holds a NUL";
     *text_r = strndup(value.at, value.len);
-    return *text_r ? NULL : no_memory;
+    return *text_r == NULL ? no_memory : NULL;
 }
 
 /* Reads an open file's text. NULL, or what is wrong; *error_r is then an errno, or 0 where none
@@ -321,10 +321,10 @@ static const char *load_from(int fd, char **text_r, int *error_r)
         return fault;
     }
     fault = file_fault(&status);
-    if (fault)
+    if (fault != NULL)
         return fault;
     buffer = malloc(SECRET_FILE_MAX + 1);
-    if (!buffer)
+    if (buffer == NULL)
         return no_memory;
     len = read_all(fd, buffer, SECRET_FILE_MAX + 1);
     if (len < 0) {
@@ -349,10 +349,10 @@ static void load(struct reader *reader, const char *name, const char *path, char
 
     if (fd >= 0)
         (void)close(fd);
-    if (!fault)
+    if (fault == NULL)
         return;
     reader->invalid = true;
-    (void)text_escape(shown, sizeof(shown), path, strlen(path));
+    (void)text_escape(shown, sizeof shown, path, strlen(path));
     log_line(reader->log, LOG_PROBLEM, "%s: the file \"%s\" %s%s%s", name, shown, fault,
         error != 0 ? ": " : "", error != 0 ? strerrordesc_np(error) : "");
 }
@@ -369,10 +369,10 @@ static void resolve_conninfo(struct reader *reader, const char *name, char **tex
 {
     char file_name[64];
 
-    if (!path)
+    if (path == NULL)
         return;
-    (void)snprintf(file_name, sizeof(file_name), "%s_file", name);
-    if (*text) {
+    (void)snprintf(file_name, sizeof file_name, "%s_file", name);
+    if (*text != NULL) {
         log_line(reader->log, LOG_PROBLEM, "%s and %s are both set; accepted: one of them", name,
             file_name);
         reader->invalid = true;
@@ -387,7 +387,7 @@ enum options_result options_read(
 {
     struct reader reader = {source, log, options_r, false};
 
-    memset(options_r, 0, sizeof(*options_r));
+    memset(options_r, 0, sizeof *options_r);
     if (ask(source, "pgsasl_conninfo").len == 0 && ask(source, "pgsasl_conninfo_file").len == 0)
         return OPTIONS_NOT_CONFIGURED;
     for (size_t i = 0; i < ROWS; i++)

@@ -15,13 +15,13 @@
 
 void secret_wipe(void *secret, size_t capacity)
 {
-    if (secret)
+    if (secret != NULL)
         OPENSSL_cleanse(secret, capacity);
 }
 
 void secret_wipe_string(char *secret)
 {
-    if (secret)
+    if (secret != NULL)
         OPENSSL_cleanse(secret, strlen(secret));
 }
 

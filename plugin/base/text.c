@@ -58,7 +58,7 @@ size_t text_decode(const char *text, size_t len, uint32_t *character_r)
 {
     const unsigned char *bytes = (const unsigned char *)text;
     const struct shape *shape = shapes;
-    const struct shape *end = shapes + sizeof(shapes) / sizeof(*shapes);
+    const struct shape *end = shapes + sizeof shapes / sizeof *shapes;
     uint32_t character;
 
     if (len == 0)
@@ -94,7 +94,7 @@ static size_t decode_last(const char *text, size_t len, uint32_t *character_r)
 
 static bool is_invisible(uint32_t character)
 {
-    for (size_t i = 0; i < sizeof(invisible) / sizeof(*invisible); i++) {
+    for (size_t i = 0; i < sizeof invisible / sizeof *invisible; i++) {
         if (character <= invisible[i].last)
             return character >= invisible[i].first;
     }
@@ -145,7 +145,7 @@ size_t text_escape(char *out, size_t cap, const char *text, size_t len)
     char piece[4];
     size_t piece_len;
 
-    if (cap < sizeof(dots)) {
+    if (cap < sizeof dots) {
         if (cap > 0)
             out[0] = '\0';
         return 0;
@@ -153,12 +153,12 @@ size_t text_escape(char *out, size_t cap, const char *text, size_t len)
     for (size_t i = 0; i < len; i++) {
         piece_len = escape_byte((unsigned char)text[i], piece);
         if (used + piece_len >= cap) {
-            memcpy(out + cut, dots, sizeof(dots));
-            return cut + sizeof(dots) - 1;
+            memcpy(out + cut, dots, sizeof dots);
+            return cut + sizeof dots - 1;
         }
         memcpy(out + used, piece, piece_len);
         used += piece_len;
-        if (used + sizeof(dots) <= cap)
+        if (used + sizeof dots <= cap)
             cut = used;
     }
     out[used] = '\0';
