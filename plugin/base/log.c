@@ -1,8 +1,8 @@
 /*
- * log.c: one line an event, through whatever the host gave us for it.
+ * log.c: writes one log line per event through the host's callback.
  *
- * The line is built on the stack, prefixed and cut. Callers escape what comes from clients; as a
- * last defence no control character leaves here, so that one event can never look like two.
+ * The line is built on the stack, prefixed and cut. Callers escape what comes from clients. As a
+ * last defence control characters are masked here, so one event can never look like two.
  */
 #include "base/log.h"
 

@@ -1,10 +1,10 @@
 /*
  * options.c: the pgsasl_ options of the host's SASL configuration file, one table.
  *
- * The table drives reading, defaults, bounds and what a complaint says is accepted. A value that
- * cannot be used is one log line and makes the result OPTIONS_INVALID; the default is then
- * used instead. A connection string may hold a password: it is never logged, and every copy is
- * wiped before it is freed.
+ * The table drives reading, defaults, bounds and the accepted values that a log line names. An
+ * unusable value is logged once and makes the result OPTIONS_INVALID; the default is used instead.
+ * A connection string may contain a password: it is never logged, and every copy is wiped before
+ * it is freed.
  */
 #include "base/options.h"
 
@@ -20,10 +20,10 @@
 #include "base/text.h"
 
 enum option_type {
-    OPTION_STRING,   /* any text; may be secret, so it is never shown */
-    OPTION_OPTIONAL, /* the same, or nothing: the word none, or a value that is empty */
-    OPTION_PATH,     /* an absolute path, opened by others, or the word none */
-    OPTION_FILE,     /* an absolute path of a file that holds a connection string */
+    OPTION_STRING,   /* any text; may be secret, so it is never logged */
+    OPTION_OPTIONAL, /* the same; the word none or an empty value turns it off */
+    OPTION_PATH,     /* an absolute path, not opened here, or the word none */
+    OPTION_FILE,     /* the absolute path of a file that contains a connection string */
     OPTION_INT,
     OPTION_BOOL
 };
@@ -76,7 +76,7 @@ static const struct {
     {"0", false},
 };
 
-enum { SECRET_FILE_MAX = 64 * 1024, SHOWN_MAX = 256 };
+enum { SECRET_FILE_MAX = 64 * 1024, LOGGED_VALUE_MAX = 256 };
 
 static const char no_memory[] = "is lost: out of memory";
 static const char cannot_read[] = "cannot be read";
@@ -106,10 +106,8 @@ static struct value trimmed(const char *text, size_t len)
     return (struct value){text, len};
 }
 
-/* What the host has under name: of length 0 where it is empty, and NULL as well where it is not
- * set.
- */
-static struct value ask(const struct options_source *source, const char *name)
+/* The host's value of an option. Empty: length 0. Not set: length 0, and at is NULL. */
+static struct value host_value(const struct options_source *source, const char *name)
 {
     const char *text = source->get(source->context, name);
 
@@ -137,7 +135,7 @@ static char **string_field(const struct option_row *row, struct options *options
     return (char **)((char *)options + row->offset);
 }
 
-/* Each put_ function sets the row's field. NULL, or what is wrong with the value. */
+/* Each put_ function sets the row's field. Returns NULL, or what is wrong with the value. */
 
 static const char *put_string(
     const struct option_row *row, struct value value, struct options *options)
@@ -168,7 +166,7 @@ static const char *put_int(
     for (size_t i = 0; i < value.len; i++) {
         if (value.at[i] < '0' || value.at[i] > '9')
             return "is not a whole number";
-        /* Bounded before it can overflow; what is past the bounds stays past them. */
+        /* Past the upper bound no more digits are added, so the number cannot overflow. */
         if (number <= row->most)
             number = number * 10 + (value.at[i] - '0');
     }
@@ -209,12 +207,11 @@ static const char *put(const struct option_row *row, struct value value, struct 
     return "is of no known type";
 }
 
-/* One line: the option, its value where that is no secret, what is wrong with it and what would be
- * right. */
-static void complain(
+/* Logs the option, its value unless it may be secret, what is wrong, and what is accepted. */
+static void log_bad_value(
     struct reader *reader, const struct option_row *row, struct value value, const char *problem)
 {
-    char shown[SHOWN_MAX];
+    char shown[LOGGED_VALUE_MAX];
 
     reader->invalid = true;
     (void)text_escape(shown, sizeof shown, value.at, value.len);
@@ -246,7 +243,7 @@ static void complain(
 static void read_row(struct reader *reader, const struct option_row *row)
 {
     struct value fallback = {row->info.fallback, strlen(row->info.fallback)};
-    struct value value = ask(reader->source, row->info.name);
+    struct value value = host_value(reader->source, row->info.name);
     const char *problem = NULL;
 
     if (row->type == OPTION_OPTIONAL && value.at != NULL && value.len == 0)
@@ -255,13 +252,13 @@ static void read_row(struct reader *reader, const struct option_row *row)
         problem = put(row, value, reader->options);
         if (problem == NULL)
             return;
-        complain(reader, row, value, problem);
+        log_bad_value(reader, row, value, problem);
     }
     if (fallback.len > 0 && put(row, fallback, reader->options) != NULL && problem == NULL)
-        complain(reader, row, fallback, no_memory);
+        log_bad_value(reader, row, fallback, no_memory);
 }
 
-/* NULL where the file may be trusted to hold a secret, else what is wrong with it. */
+/* NULL: the file is safe to read a secret from; else what is wrong with it. */
 static const char *file_fault(const struct stat *status)
 {
     if (!S_ISREG(status->st_mode))
@@ -291,9 +288,8 @@ static ssize_t read_all(int fd, char *out, size_t cap)
     return (ssize_t)used;
 }
 
-/* Copies the connection string out of a file's first len bytes. NULL, or what is wrong with them.
- */
-static const char *take_text(const char *bytes, size_t len, char **text_r)
+/* Copies the connection string from a file's first len bytes. NULL, or what is wrong with them. */
+static const char *copy_text(const char *bytes, size_t len, char **text_r)
 {
     struct value value = trimmed(bytes, len);
 
@@ -307,8 +303,7 @@ static const char *take_text(const char *bytes, size_t len, char **text_r)
     return *text_r == NULL ? no_memory : NULL;
 }
 
-/* Reads an open file's text. NULL, or what is wrong; *error_r is then an errno, or 0 where none
- * says more. */
+/* Reads an open file's text. NULL, or what is wrong; then *error_r is the errno, 0 if none fits. */
 static const char *load_from(int fd, char **text_r, int *error_r)
 {
     struct stat status;
@@ -331,21 +326,21 @@ static const char *load_from(int fd, char **text_r, int *error_r)
         *error_r = errno;
         fault = cannot_read;
     } else {
-        fault = take_text(buffer, (size_t)len, text_r);
+        fault = copy_text(buffer, (size_t)len, text_r);
     }
     secret_wipe(buffer, SECRET_FILE_MAX + 1);
     free(buffer);
     return fault;
 }
 
-/* Reads the file at path, which option name gives, into *text_r, or says in one line why not. */
+/* Reads the file that the option name names into *text_r, or logs why that failed. */
 static void load(struct reader *reader, const char *name, const char *path, char **text_r)
 {
-    /* Not blocking, as a FIFO without a writer would hold up the host's start. */
+    /* O_NONBLOCK: opening a FIFO without a writer would block the host's start. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     int error = fd < 0 ? errno : 0;
     const char *fault = fd < 0 ? cannot_read : load_from(fd, text_r, &error);
-    char shown[SHOWN_MAX];
+    char shown[LOGGED_VALUE_MAX];
 
     if (fd >= 0)
         (void)close(fd);
@@ -357,14 +352,14 @@ static void load(struct reader *reader, const char *name, const char *path, char
         error != 0 ? ": " : "", error != 0 ? strerrordesc_np(error) : "");
 }
 
-static void drop(char **string)
+static void wipe_and_free(char **string)
 {
     secret_wipe_string(*string);
     free(*string);
     *string = NULL;
 }
 
-/* Resolves one connection string, which is in an option or in the file that another one names. */
+/* Reads a connection string from its file, if the option name_file names one. Both set: an error. */
 static void resolve_conninfo(struct reader *reader, const char *name, char **text, const char *path)
 {
     char file_name[64];
@@ -376,7 +371,7 @@ static void resolve_conninfo(struct reader *reader, const char *name, char **tex
         log_line(reader->log, LOG_PROBLEM, "%s and %s are both set; accepted: one of them", name,
             file_name);
         reader->invalid = true;
-        drop(text);
+        wipe_and_free(text);
         return;
     }
     load(reader, file_name, path, text);
@@ -388,7 +383,8 @@ enum options_result options_read(
     struct reader reader = {source, log, options_r, false};
 
     memset(options_r, 0, sizeof *options_r);
-    if (ask(source, "pgsasl_conninfo").len == 0 && ask(source, "pgsasl_conninfo_file").len == 0)
+    if (host_value(source, "pgsasl_conninfo").len == 0 &&
+        host_value(source, "pgsasl_conninfo_file").len == 0)
         return OPTIONS_NOT_CONFIGURED;
     for (size_t i = 0; i < ROWS; i++)
         read_row(&reader, &rows[i]);
@@ -403,7 +399,7 @@ void options_free(struct options *options)
     for (size_t i = 0; i < ROWS; i++) {
         if (rows[i].type == OPTION_INT || rows[i].type == OPTION_BOOL)
             continue;
-        drop(string_field(&rows[i], options));
+        wipe_and_free(string_field(&rows[i], options));
     }
 }
 
