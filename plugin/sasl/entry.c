@@ -6,7 +6,12 @@
  * the backend goes with the last of them. In a program without pgsasl_conninfo nothing is opened
  * and no mechanism registered. The auxprop half is there even so, doing nothing: libsasl would log
  * its absence as an error.
+ *
+ * A libsasl whose sasl_utils_t is not the one of our headers is refused before anything of it is
+ * called: its functions would be at other places.
  */
+#include <dlfcn.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -54,6 +59,28 @@ static struct backend *backend_ref(const sasl_utils_t *utils)
     return shared;
 }
 
+/* False where a function of libsasl with another name begins at address. */
+static bool may_be(void (*address)(void), const char *name)
+{
+    Dl_info found;
+    void *begin;
+
+    memcpy(&begin, &address, sizeof begin);
+    return dladdr(begin, &found) == 0 || found.dli_sname == NULL || found.dli_saddr != begin ||
+           strcmp(found.dli_sname, name) == 0;
+}
+
+/*
+ * Whether sasl_utils_t is laid out as in our headers. Its member `version` cannot tell: libsasl
+ * 2.1.28 never sets it. The next version of libsasl drops pointers from the middle, so what it has
+ * where these two are here goes by other names.
+ */
+static bool is_known_layout(const sasl_utils_t *utils)
+{
+    return may_be((void (*)(void))utils->getprop, "sasl_getprop") &&
+           may_be((void (*)(void))utils->seterror, "sasl_seterror");
+}
+
 static void release(void *glob_context, const sasl_utils_t *utils)
 {
     (void)utils;
@@ -76,7 +103,7 @@ int sasl_server_plug_init(const sasl_utils_t *utils, int max_version, int *out_v
 {
     struct backend *backend;
 
-    if (max_version < SASL_SERVER_PLUG_VERSION)
+    if (!is_known_layout(utils) || max_version < SASL_SERVER_PLUG_VERSION)
         return SASL_BADVERS;
     backend = backend_ref(utils);
     if (backend == NULL)
@@ -94,7 +121,7 @@ int sasl_auxprop_plug_init(const sasl_utils_t *utils, int max_version, int *out_
     sasl_auxprop_plug_t **plug, const char *plugname)
 {
     (void)plugname;
-    if (max_version < SASL_AUXPROP_PLUG_VERSION)
+    if (!is_known_layout(utils) || max_version < SASL_AUXPROP_PLUG_VERSION)
         return SASL_BADVERS;
     memcpy(&auxprop, &auxprop_plug, sizeof auxprop);
     auxprop.glob_context = backend_ref(utils);
