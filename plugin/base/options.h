@@ -28,7 +28,11 @@ struct options {
     bool prepared_statements;
     bool diagnose;
     bool require_tls;
+    char *trap_mechanisms; /* names in upper case, a blank between them, none twice; NULL: none */
 };
+
+/* Of trap_mechanisms. */
+enum { OPTIONS_TRAPS_MAX = 16, OPTIONS_MECHANISM_MAX = 20 };
 
 /* Asks the host for an option by its whole name; NULL where it is not set. The host owns it. */
 struct options_source {

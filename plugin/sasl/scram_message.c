@@ -80,11 +80,7 @@ static const char *nonce_fault(struct scram_text nonce)
     return NULL;
 }
 
-/*
- * Decodes a saslname as far as cap goes; one that is longer fills it. False where '=' does not
- * begin an escape; it is then copied as it is.
- */
-static bool decode_name(struct scram_text name, char *out, size_t cap, size_t *len_r)
+bool scram_decode_name(struct scram_text name, char *out, size_t cap, size_t *len_r)
 {
     bool good = true;
 
@@ -186,14 +182,14 @@ static const char *take_names(
 {
     char text[AUTHCID_MAX + 1];
     size_t len;
-    const bool good = decode_name(name, text, sizeof text, &len);
+    const bool good = scram_decode_name(name, text, sizeof text, &len);
     const char *fault = wire_take_name(text, len, credentials);
 
     if (!good)
         return "an = in the user name is not followed by 2C or 3D";
     if (fault != NULL)
         return fault;
-    if (!decode_name(authzid, text, sizeof text, &len))
+    if (!scram_decode_name(authzid, text, sizeof text, &len))
         return "an = in the authorization identity is not followed by 2C or 3D";
     if (len > AUTHCID_MAX)
         return "authorization identity is longer than 255 octets";
@@ -260,7 +256,7 @@ bool scram_find_name(const char *message, size_t len, char *name_r, size_t cap, 
     }
     if (!take(&cursor, "n="))
         return false;
-    (void)decode_name(take_value(&cursor), name_r, cap, len_r);
+    (void)scram_decode_name(take_value(&cursor), name_r, cap, len_r);
     return *len_r > 0;
 }
 

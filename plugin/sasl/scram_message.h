@@ -68,6 +68,12 @@ const char *scram_parse_final(const char *message, size_t len,
     const struct scram_expected *expected, struct scram_final *final_r);
 
 /*
+ * Decodes a saslname as far as cap goes; one that is longer fills it. No NUL is written. False
+ * where an = does not begin an escape; it is then copied as it is.
+ */
+bool scram_decode_name(struct scram_text name, char *out, size_t cap, size_t *len_r);
+
+/*
  * The user name of a client-first-message of any SCRAM mechanism, whatever else is wrong with it:
  * false where none can be seen. Decoded, without a NUL; cap at least 1.
  */
