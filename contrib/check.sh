@@ -11,7 +11,7 @@ source "$top/contrib/packages-exim.sh"
 
 # name: what it does
 steps=(
-    'lint: scripts, manual page, format, headers, layering'
+    'lint: scripts, manual page, format of C and Python, headers, layering'
     'gcc: build with gcc, unit tests; what configure says of missing libraries'
     'clang: build with clang, unit tests'
     'sanitizers: build with ASan and UBSan, unit tests'
@@ -141,6 +141,31 @@ functions_are_short() {
         END { exit bad }' plugin/*/*.c
 }
 
+# comments_fit FILE...: a comment behind code ends on that line, and no declaration is broken to make room for one: a
+# comment that does not fit goes above its line. clang-format knows neither rule.
+comments_fit() {
+    awk 'function finding(what) { print FILENAME ":" FNR ": " what; bad = 1 }
+        FNR == 1 { previous = "" }
+        { gsub(/"([^"\\]|\\.)*"/, "\"\""); code = $0; sub(/\/\*.*/, "", code) }
+        /\/\*/ && !/\*\// && code ~ /[^[:space:]]/ { finding("a comment behind code that goes on in the next line") }
+        /;[[:space:]]*\/\*/ && previous ~ /^[[:space:]]+([[:alpha:]_][[:alnum:]_]*[[:space:]]?)+$/ {
+            finding("a declaration that is broken for its comment")
+        }
+        { previous = $0 }
+        END { exit bad }' "$@"
+}
+
+# The Python files of the tests, with those that have no suffix.
+python_is_formatted() {
+    local files found
+    mapfile -t files < <({ find tests -name '*.py' && grep -lrE '^#!.*python3' tests; } | sort -u)
+    found=$(black --check "${files[@]}" 2>&1) || {
+        grep -E '^(would reformat|error)' <<<"$found"
+        echo 'to format them: black FILE...'
+        return 1
+    }
+}
+
 step_lint() {
     local scripts sources
     cd "$top"
@@ -151,9 +176,11 @@ step_lint() {
     fi
     mapfile -t sources < <(find plugin tests -name '*.[ch]')
     lint 'clang-format' clang-format --dry-run -Werror "${sources[@]}"
+    lint 'comments behind code' comments_fit "${sources[@]}"
     lint 'each header compiles alone' headers_stand_alone
     lint 'functions of 60 lines at most' functions_are_short
     lint 'includes point downwards' includes_point_down
+    lint 'black' python_is_formatted
     return "$lint_failed"
 }
 
@@ -204,7 +231,8 @@ step_sql() {
         skip 'tests/sql/run.sh is not there'
         return
     fi
-    bash "$top/tests/sql/run.sh"
+    build_gcc
+    PGSASL_BUILD=$work/gcc bash "$top/tests/sql/run.sh"
 }
 
 # server_tests BUILD [PYTEST-ARGUMENT...]: the tests find the module by PGSASL_BUILD.

@@ -13,7 +13,7 @@ PACKAGES_DEMO=(postgresql postgresql-contrib postfix libsasl2-modules swaks libn
     curl openssl python3)
 
 # shellcheck disable=SC2034
-PACKAGES_CHECK=(clang clang-format libclang-rt-14-dev libcmocka-dev binutils shellcheck mandoc valgrind
+PACKAGES_CHECK=(black clang clang-format libclang-rt-14-dev libcmocka-dev binutils shellcheck mandoc valgrind
     iproute2 postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl msmtp sasl2-bin python3-pytest
     dovecot-core dovecot-pgsql pgbouncer)
 

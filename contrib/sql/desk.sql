@@ -58,7 +58,8 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, p
 AS $$
 DECLARE
     u pgsasl.smtp_users;
-    account text;
+    account pgsasl.accounts;
+    standing text;
     throttled text;
 BEGIN
     SELECT * INTO u FROM pgsasl.smtp_users s WHERE s.username = user_status.username;
@@ -69,15 +70,20 @@ BEGIN
             'there is no SMTP user of this name'), false;
         RETURN;
     END IF;
-    SELECT a.name INTO account FROM pgsasl.accounts a WHERE a.account_id = u.account_id;
+    SELECT * INTO account FROM pgsasl.accounts a WHERE a.account_id = u.account_id;
+    standing := pgsasl.worse_standing(u.account_standing, account.standing);
     SELECT string_agg(host(c), ', ') INTO throttled FROM pgsasl.throttled_clients(u.username) AS c;
 
     RETURN QUERY VALUES
         ('user', concat_ws(', ', 'user_id ' || u.user_id, u.app), true),
         ('enabled', CASE WHEN u.enabled THEN 'yes' ELSE 'no' END, u.enabled),
-        ('account', account || ': ' || replace(u.account_standing, '_', ' '), u.account_standing = 'good'),
+        ('account', coalesce(account.name || ': ' || replace(account.standing, '_', ' '), 'none'), account.standing = 'good'),
+        ('standing', replace(standing, '_', ' ') || CASE WHEN standing = 'good' THEN ''
+            WHEN standing = u.account_standing THEN ', set for this user' ELSE ', set for its account' END,
+            standing = 'good'),
+        ('expires', coalesce(date_trunc('second', u.expires_at)::text, 'never'), coalesce(u.expires_at > now(), true)),
         ('password', concat_ws(', ', substring(u.password_hash FROM '^\{[^}]+\}|^\$[^$]+\$|^SCRAM-SHA-256'),
-            'set at ' || date_trunc('second', u.password_changed_at)), pgsasl.decoy_of(u.password_hash) IS NOT NULL),
+            'set at ' || date_trunc('second', u.password_changed_at)), pgsasl.hash_fault(u.password_hash) IS NULL),
         ('addresses', coalesce(nullif(array_to_string(u.allowed_networks, ', '), ''), 'anywhere'), NULL),
         ('throttled from', coalesce(throttled, 'nowhere'), throttled IS NULL),
         ('last login', coalesce(nullif(concat_ws(' from ', date_trunc('second', u.last_login_at), host(u.last_login_from)),

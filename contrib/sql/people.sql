@@ -48,14 +48,14 @@ AS $$
     INSERT INTO pgsasl.accounts (name, standing) VALUES (add_account.name, add_account.standing) RETURNING account_id
 $$;
 
-CREATE OR REPLACE FUNCTION pgsasl.add_user(username text, password text, account_id bigint,
-    enabled boolean DEFAULT true, allowed_networks cidr[] DEFAULT NULL, app text DEFAULT NULL, note text DEFAULT NULL)
-RETURNS bigint
+CREATE OR REPLACE FUNCTION pgsasl.add_user(username text, password text, account_id bigint DEFAULT NULL,
+    enabled boolean DEFAULT true, allowed_networks cidr[] DEFAULT NULL, app text DEFAULT NULL, note text DEFAULT NULL,
+    expires_at timestamptz DEFAULT NULL) RETURNS bigint
 LANGUAGE sql SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
-    INSERT INTO pgsasl.smtp_users (username, password_hash, account_id, enabled, allowed_networks, app, note)
+    INSERT INTO pgsasl.smtp_users (username, password_hash, account_id, enabled, allowed_networks, app, note, expires_at)
     VALUES (add_user.username, pgsasl.hash_password(password), add_user.account_id, add_user.enabled,
-            add_user.allowed_networks, add_user.app, add_user.note)
+            add_user.allowed_networks, add_user.app, add_user.note, add_user.expires_at)
     RETURNING user_id
 $$;
 

@@ -26,8 +26,8 @@ $$;
 -- Few expressions outside of queries, and few settings of its own: PL/pgSQL makes each one ready anew at each call. What
 -- the plans need is set for the role.
 CREATE OR REPLACE FUNCTION pgsasl.find_user(username text, client inet)
-RETURNS TABLE (user_id bigint, password_hash text, enabled boolean, account_standing text, deleted_at timestamptz,
-    client_allowed boolean, throttled boolean, retired_hashes text[], retired_until timestamptz[],
+RETURNS TABLE (user_id bigint, password_hash text, enabled boolean, account_standing text, expired boolean,
+    deleted_at timestamptz, client_allowed boolean, throttled boolean, retired_hashes text[], retired_accepted boolean[],
     retired_at timestamptz[], retired_ids bigint[], decoy_hash text, local_part_known boolean, login_due boolean)
 LANGUAGE plpgsql STABLE ROWS 1 SECURITY DEFINER
 SET search_path = pg_catalog, pgsasl, pg_temp
@@ -42,11 +42,12 @@ DECLARE
     client_net cidr := pgsasl.client_net(client);
 BEGIN
     SELECT s.retired_kept, s.throttle_window, s.throttle_user_client, s.throttle_client,
-           u.user_id, u.password_hash, u.enabled, u.account_standing, u.allowed_networks,
+           u.user_id, u.password_hash, u.enabled, pgsasl.worse_standing(u.account_standing, a.standing),
+           coalesce(u.expires_at <= now(), false), u.allowed_networks,
            u.user_id IS NOT NULL AND coalesce(u.last_login_at <= now() - s.login_stamp_interval, true),
            coalesce(cardinality(u.allowed_networks), 0) = 0,
            EXISTS (SELECT FROM pgsasl.retired_passwords r WHERE r.user_id = u.user_id),
-           array_fill(NULL::text, ARRAY[slots]), array_fill(NULL::timestamptz, ARRAY[slots]),
+           array_fill(NULL::text, ARRAY[slots]), array_fill(NULL::boolean, ARRAY[slots]),
            array_fill(NULL::timestamptz, ARRAY[slots]), array_fill(NULL::bigint, ARRAY[slots]), false,
            -- Where a network has not as many failures as the lower limit, no user name has: the usual case, and one probe.
            least(s.throttle_user_client, s.throttle_client) IS NOT NULL AND EXISTS (
@@ -55,21 +56,23 @@ BEGIN
                    AND g.occurred_at > now() - s.throttle_window AND g.occurred_at < now() + s.throttle_window
                OFFSET least(s.throttle_user_client, s.throttle_client) - 1)
     INTO kept, span, user_limit, client_limit,
-         find_user.user_id, find_user.password_hash, find_user.enabled, find_user.account_standing, networks,
+         find_user.user_id, find_user.password_hash, find_user.enabled, find_user.account_standing, expired, networks,
          find_user.login_due, client_allowed, has_retired,
-         find_user.retired_hashes, find_user.retired_until, find_user.retired_at, find_user.retired_ids, local_part_known,
+         find_user.retired_hashes, find_user.retired_accepted, find_user.retired_at, find_user.retired_ids, local_part_known,
          throttled
     FROM (SELECT) AS always LEFT JOIN pgsasl.settings s ON s.only_row
-        LEFT JOIN pgsasl.smtp_users u ON u.username = find_user.username, coalesce(s.retired_kept, 0) AS slots;
+        LEFT JOIN pgsasl.smtp_users u ON u.username = find_user.username
+        LEFT JOIN pgsasl.accounts a ON a.account_id = u.account_id, coalesce(s.retired_kept, 0) AS slots;
     IF user_id IS NOT NULL THEN
         IF NOT client_allowed THEN
             client_allowed := pgsasl.is_within(client, networks);
         END IF;
         IF has_retired THEN
             -- In front of the empty slots, of which as many are cut off.
-            SELECT (array_agg(k.password_hash) || retired_hashes)[:kept], (array_agg(k.accepted_until) || retired_until)[:kept],
+            SELECT (array_agg(k.password_hash) || retired_hashes)[:kept],
+                   (array_agg(k.accepted_until > now()) || retired_accepted)[:kept],
                    (array_agg(k.retired_at) || find_user.retired_at)[:kept], (array_agg(k.retired_id) || retired_ids)[:kept]
-            INTO find_user.retired_hashes, find_user.retired_until, find_user.retired_at, find_user.retired_ids
+            INTO find_user.retired_hashes, find_user.retired_accepted, find_user.retired_at, find_user.retired_ids
             FROM (SELECT r.* FROM pgsasl.retired_passwords r WHERE r.user_id = find_user.user_id
                   ORDER BY r.accepted_until > now() DESC, r.retired_at DESC, r.retired_id DESC
                   LIMIT kept) AS k;
@@ -94,82 +97,158 @@ BEGIN
 END
 $$;
 
--- Stores one failed attempt; the same attempt again changes nothing. Whom it was about is found out here: user_id comes
--- as text because a site's own table may have ids of another kind, and such a site's ids are no business of smtp_users.
-CREATE OR REPLACE FUNCTION pgsasl.record_failure(attempt_id uuid, occurred_at timestamptz, username text, user_id text,
-    reason text, failed_checks text[], mechanism text, client_addr inet, client_port integer, server_addr inet,
-    service text, server_host text, detail text) RETURNS void
+-- What a text means, or NULL where it means nothing of the kind.
+CREATE OR REPLACE FUNCTION pgsasl.read_address(value text) RETURNS inet
+LANGUAGE plpgsql IMMUTABLE STRICT
+AS $$
+BEGIN
+    RETURN value::inet;
+EXCEPTION WHEN data_exception THEN
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE FUNCTION pgsasl.read_time(value text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE STRICT
+AS $$
+BEGIN
+    RETURN value::timestamptz;
+EXCEPTION WHEN data_exception THEN
+    RETURN NULL;
+END
+$$;
+
+-- The row for an attempt as the plugin describes it, without what this database knows: user, account, counts. Only an
+-- attempt_id and an occurred_at that cannot be read are errors, as a row without them cannot be stored. Anything else that
+-- cannot be read is NULL, and detail says so: a row must not be lost because the plugin is newer than the schema, or has a
+-- fault.
+CREATE OR REPLACE FUNCTION pgsasl.read_attempt(attempt jsonb) RETURNS pgsasl.auth_failures
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+DECLARE
+    failure pgsasl.auth_failures;
+    given_reason text := left(attempt ->> 'reason', 64);
+    checks jsonb := nullif(attempt -> 'failed_checks', 'null');
+BEGIN
+    failure.attempt_id := (attempt ->> 'attempt_id')::uuid;
+    failure.occurred_at := (attempt ->> 'occurred_at')::timestamptz;
+    IF failure.attempt_id IS NULL OR failure.occurred_at IS NULL THEN
+        RAISE EXCEPTION 'record_failure needs an attempt_id and an occurred_at' USING ERRCODE = 'data_exception';
+    END IF;
+    failure.recorded_at := now();
+    failure.attempts := 1;
+    failure.counts := false;
+    failure.mechanism := attempt ->> 'mechanism';
+    failure.service := attempt ->> 'service';
+    failure.server_host := attempt ->> 'server_host';
+    failure.detail := attempt ->> 'detail';
+
+    SELECT r.reason INTO failure.reason FROM pgsasl.reasons r WHERE r.reason = given_reason;
+    IF failure.reason IS NULL THEN
+        failure.reason := 'backend_unavailable';
+        failure.detail := concat_ws('; ', failure.detail, coalesce(
+            'reason "' || given_reason || '" is not known to this schema; load the newer one', 'no reason was given'));
+    END IF;
+
+    IF jsonb_typeof(checks) = 'array' THEN
+        failure.failed_checks := ARRAY(SELECT c FROM jsonb_array_elements_text(checks) AS c WHERE c IS NOT NULL);
+    ELSE
+        failure.failed_checks := ARRAY[coalesce(given_reason, failure.reason)];
+        IF checks IS NOT NULL THEN
+            failure.detail := concat_ws('; ', failure.detail, 'failed_checks could not be read');
+        END IF;
+    END IF;
+
+    failure.username := attempt ->> 'username';
+    IF octet_length(failure.username) > 1100 THEN -- the plugin sends no more, and an index entry has its limit
+        failure.username := left(failure.username, 275);
+        failure.detail := concat_ws('; ', failure.detail, 'username was cut');
+    END IF;
+
+    failure.client_addr := pgsasl.read_address(attempt ->> 'client_addr');
+    IF failure.client_addr IS NULL AND attempt ->> 'client_addr' IS NOT NULL THEN
+        failure.detail := concat_ws('; ', failure.detail, 'client_addr could not be read');
+    END IF;
+    failure.server_addr := pgsasl.read_address(attempt ->> 'server_addr');
+    IF failure.server_addr IS NULL AND attempt ->> 'server_addr' IS NOT NULL THEN
+        failure.detail := concat_ws('; ', failure.detail, 'server_addr could not be read');
+    END IF;
+    IF attempt ->> 'client_port' ~ '^[0-9]{1,5}$' THEN
+        failure.client_port := (attempt ->> 'client_port')::integer;
+    END IF;
+    IF failure.client_port NOT BETWEEN 1 AND 65535 OR failure.client_port IS NULL AND attempt ->> 'client_port' IS NOT NULL THEN
+        failure.client_port := NULL;
+        failure.detail := concat_ws('; ', failure.detail, 'client_port could not be read');
+    END IF;
+    RETURN failure;
+END
+$$;
+
+-- Stores one failed attempt; the same attempt again changes nothing. attempt is one object with the names of the columns of
+-- auth_failures; a name that the table does not have is ignored, and one that is absent is NULL.
+--
+-- user_id is a string, because a site's own table may have ids of another kind. The user is looked up by name: an id that
+-- belongs to another name is a site's own, and says nothing about smtp_users.
+CREATE OR REPLACE FUNCTION pgsasl.record_failure(attempt jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 DECLARE
-    -- An index entry has its limit; the plugin sends at most 1,100 octets.
-    shown text := CASE WHEN octet_length(username) > 1100 THEN left(username, 275) ELSE username END;
-    given_id bigint := CASE WHEN user_id ~ '^[0-9]{1,18}$' THEN user_id::bigint END;
-    attempt pgsasl.auth_failures;
+    failure pgsasl.auth_failures;
+    given_id bigint := CASE WHEN attempt ->> 'user_id' ~ '^[0-9]{1,18}$' THEN attempt ->> 'user_id' END;
 BEGIN
-    SELECT u.user_id, u.account_id INTO attempt.user_id, attempt.account_id
+    failure := pgsasl.read_attempt(attempt);
+    SELECT u.user_id, u.account_id INTO failure.user_id, failure.account_id
     FROM pgsasl.smtp_users u
-    WHERE u.username = shown AND (given_id IS NULL OR u.user_id = given_id);
+    WHERE u.username = failure.username AND (given_id IS NULL OR u.user_id = given_id);
     IF NOT FOUND THEN
-        SELECT d.user_id, d.account_id INTO attempt.user_id, attempt.account_id
+        SELECT d.user_id, d.account_id INTO failure.user_id, failure.account_id
         FROM pgsasl.deleted_users d
-        WHERE d.username = shown AND (given_id IS NULL OR d.user_id = given_id)
+        WHERE d.username = failure.username AND (given_id IS NULL OR d.user_id = given_id)
         ORDER BY d.deleted_at DESC LIMIT 1;
     END IF;
+    failure.user_id := coalesce(given_id, failure.user_id);
 
     IF to_regclass('pgsasl.' || pgsasl.partition_of(now() + interval '168 hours')) IS NULL THEN
         PERFORM pgsasl.try_make_partitions();
     END IF;
-    IF to_regclass('pgsasl.' || pgsasl.partition_of(occurred_at)) IS NULL THEN
+    IF to_regclass('pgsasl.' || pgsasl.partition_of(failure.occurred_at)) IS NULL THEN
         -- The row goes to the default partition: not while another session takes rows of that week out of it.
         LOCK TABLE ONLY pgsasl.auth_failures_default IN ROW EXCLUSIVE MODE;
     END IF;
 
-    attempt.attempt_id := attempt_id;
-    attempt.occurred_at := occurred_at;
-    attempt.recorded_at := now();
-    attempt.username := shown;
-    attempt.user_id := coalesce(given_id, attempt.user_id);
-    attempt.reason := reason;
-    attempt.failed_checks := coalesce(failed_checks, ARRAY[reason]);
-    attempt.mechanism := mechanism;
-    attempt.client_addr := client_addr;
-    attempt.client_port := CASE WHEN client_port BETWEEN 1 AND 65535 THEN client_port END;
-    attempt.server_addr := server_addr;
-    attempt.service := service;
-    attempt.server_host := server_host;
-    attempt.attempts := 1;
-    attempt.detail := detail;
-    attempt.counts := pgsasl.is_guess(attempt);
-    IF reason = 'throttled' AND client_addr IS NOT NULL THEN
-        PERFORM pgsasl.record_throttled(attempt);
+    failure.counts := pgsasl.is_guess(failure);
+    IF failure.reason = 'throttled' AND failure.client_addr IS NOT NULL THEN
+        PERFORM pgsasl.record_throttled(failure);
     ELSE
-        INSERT INTO pgsasl.auth_failures SELECT attempt.* ON CONFLICT DO NOTHING;
+        INSERT INTO pgsasl.auth_failures SELECT failure.* ON CONFLICT DO NOTHING;
     END IF;
 END
 $$;
 
--- Stamps a login that was accepted: last_login_ of the user and, by a retired password, last_used_ of that, each at most
--- once in settings.login_stamp_interval. It can be lost without harm: it waits for no lock and for no disk, and odd
--- values are no error. A user is never stamped for a retired password that is not, so that safe_to_revoke can trust
--- last_login_at.
-CREATE OR REPLACE FUNCTION pgsasl.note_login(user_id text, client inet, occurred_at timestamptz, retired_id bigint)
-RETURNS void
+-- Records a login that was accepted: last_login_ of the user and, by a retired password, last_used_ of that, each at most
+-- once in settings.login_stamp_interval. login is one object: user_id, client_addr, occurred_at, retired_id (where the
+-- password was a retired one); other names are ignored. A stamp can be lost without harm: the function waits for no lock and
+-- for no disk, and a value that cannot be read is no error. Where the retired password cannot be stamped, neither is its
+-- user, so that safe_to_revoke can trust last_login_at.
+CREATE OR REPLACE FUNCTION pgsasl.note_login(login jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 DECLARE
-    id bigint := CASE WHEN user_id ~ '^[0-9]{1,18}$' THEN user_id::bigint END;
-    moment timestamptz := least(occurred_at, now()); -- a clock that is ahead must not stop the stamps to come
+    id bigint := CASE WHEN login ->> 'user_id' ~ '^[0-9]{1,18}$' THEN login ->> 'user_id' END;
+    retired bigint := CASE WHEN login ->> 'retired_id' ~ '^[0-9]{1,18}$' THEN login ->> 'retired_id' END;
+    client inet := pgsasl.read_address(login ->> 'client_addr');
+    -- A clock that is ahead must not stop the stamps to come.
+    moment timestamptz := least(pgsasl.read_time(login ->> 'occurred_at'), now());
     due_before timestamptz;
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
     SELECT moment - s.login_stamp_interval INTO due_before FROM pgsasl.settings s WHERE s.only_row;
-    IF retired_id IS NOT NULL THEN
+    IF login ->> 'retired_id' IS NOT NULL THEN
         UPDATE pgsasl.retired_passwords SET last_used_at = moment, last_used_from = client
         FROM (SELECT r.retired_id FROM pgsasl.retired_passwords r JOIN pgsasl.smtp_users u ON u.user_id = r.user_id
-              WHERE r.retired_id = note_login.retired_id AND r.user_id = id
+              WHERE r.retired_id = retired AND r.user_id = id
                   AND (r.last_used_at IS NULL OR r.last_used_at <= due_before
                        OR u.last_login_at IS NULL OR u.last_login_at <= due_before)
               FOR NO KEY UPDATE OF r SKIP LOCKED) AS due

@@ -52,8 +52,8 @@ $$;
 REVOKE ALL ON ALL TABLES IN SCHEMA pgsasl FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA pgsasl FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pgsasl FROM PUBLIC;
--- The CHECK of smtp_users calls it with the rights of whoever writes there.
-GRANT EXECUTE ON FUNCTION pgsasl.hash_fault(text) TO PUBLIC;
+-- The CHECK of smtp_users calls them with the rights of whoever writes there.
+GRANT EXECUTE ON FUNCTION pgsasl.hash_fault(text), pgsasl.parse_hash(text) TO PUBLIC;
 
 -- The plugin: three functions and nothing else.
 DO $$
@@ -64,9 +64,8 @@ BEGIN
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO pgsasl_plugin', current_database());
     GRANT USAGE ON SCHEMA pgsasl TO pgsasl_plugin;
     GRANT EXECUTE ON FUNCTION pgsasl.find_user(text, inet) TO pgsasl_plugin;
-    GRANT EXECUTE ON FUNCTION pgsasl.record_failure(uuid, timestamptz, text, text, text, text[], text, inet, integer,
-        inet, text, text, text) TO pgsasl_plugin;
-    GRANT EXECUTE ON FUNCTION pgsasl.note_login(text, inet, timestamptz, bigint) TO pgsasl_plugin;
+    GRANT EXECUTE ON FUNCTION pgsasl.record_failure(jsonb) TO pgsasl_plugin;
+    GRANT EXECUTE ON FUNCTION pgsasl.note_login(jsonb) TO pgsasl_plugin;
 END
 $$;
 
@@ -80,15 +79,17 @@ BEGIN
     GRANT USAGE ON SCHEMA pgsasl TO pgsasl_operator;
     GRANT SELECT, DELETE, INSERT (name, standing), UPDATE (name, standing) ON pgsasl.accounts TO pgsasl_operator;
     GRANT DELETE,
-        SELECT (user_id, username, enabled, account_id, account_standing, allowed_networks, app, note, rotation_grace,
+        SELECT (user_id, username, enabled, account_id, account_standing, expires_at, allowed_networks, app, note, rotation_grace,
             created_at, password_changed_at, last_login_at, last_login_from),
-        INSERT (username, password_hash, enabled, account_id, allowed_networks, app, note, rotation_grace),
-        UPDATE (username, password_hash, enabled, account_id, allowed_networks, app, note, rotation_grace)
+        INSERT (username, password_hash, enabled, account_id, account_standing, expires_at, allowed_networks, app, note,
+            rotation_grace),
+        UPDATE (username, password_hash, enabled, account_id, account_standing, expires_at, allowed_networks, app, note,
+            rotation_grace)
         ON pgsasl.smtp_users TO pgsasl_operator;
     GRANT SELECT ON pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons, pgsasl.migrations,
         pgsasl.rotation_stragglers, pgsasl.safe_to_revoke, pgsasl.idle_users TO pgsasl_operator;
-    GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.hash_password(text), pgsasl.add_account(text, text),
-        pgsasl.add_user(text, text, bigint, boolean, cidr[], text, text), pgsasl.random_password(),
+    GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.worse_standing(text, text), pgsasl.hash_password(text), pgsasl.add_account(text, text),
+        pgsasl.add_user(text, text, bigint, boolean, cidr[], text, text, timestamptz), pgsasl.random_password(),
         pgsasl.set_password(text, text, interval), pgsasl.rotate_password(text, interval), pgsasl.end_rotation(text)
         TO pgsasl_operator;
     GRANT SELECT (retired_id, user_id, retired_at, accepted_until, last_used_at, last_used_from), UPDATE (accepted_until)
@@ -107,7 +108,7 @@ BEGIN
     GRANT SELECT ON pgsasl.auth_failures, pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons, pgsasl.migrations,
         pgsasl.failures_in_words, pgsasl.failures_by_reason, pgsasl.failures_by_client, pgsasl.failures_by_account,
         pgsasl.top_stale, pgsasl.rotation_stragglers, pgsasl.safe_to_revoke, pgsasl.idle_users TO pgsasl_auditor;
-    GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.client_net(inet),
+    GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.worse_standing(text, text), pgsasl.client_net(inet),
         pgsasl.explain(text, timestamptz, interval), pgsasl.user_status(text) TO pgsasl_auditor;
 END
 $$;

@@ -31,20 +31,22 @@ CREATE TABLE IF NOT EXISTS pgsasl.accounts (
     standing   text        NOT NULL DEFAULT 'good'
                            CONSTRAINT accounts_standing_word
                            CHECK (standing IN ('good', 'past_due', 'suspended', 'closed')),
-    created_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (account_id, standing) -- for the foreign key of smtp_users
+    created_at timestamptz NOT NULL DEFAULT now()
 );
 
--- The look-up reads this table alone: account_standing is the account's own, kept so by the foreign key. It stands in
--- no index, and neither do the login stamps, so that changing them stays cheap (heap-only updates; hence the
--- fillfactor).
+-- account_standing is the user's own standing. Where the user has an account, the worse of the two counts: each look-up
+-- reads both, so suspending an account is a change of one row. Neither standing is in an index, and neither are the login
+-- stamps, so that changing them stays cheap (heap-only updates; hence the fillfactor).
 CREATE TABLE IF NOT EXISTS pgsasl.smtp_users (
     user_id             bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     username            text        COLLATE "C" NOT NULL UNIQUE,
     password_hash       text        COLLATE "C" NOT NULL,
     enabled             boolean     NOT NULL DEFAULT true,
-    account_id          bigint      NOT NULL,
-    account_standing    text        NOT NULL, -- filled from the account by trigger
+    account_id          bigint      REFERENCES pgsasl.accounts (account_id), -- NULL: a user without an account
+    account_standing    text        NOT NULL DEFAULT 'good'
+                                    CONSTRAINT smtp_users_account_standing_word
+                                    CHECK (account_standing IN ('good', 'past_due', 'suspended', 'closed')),
+    expires_at          timestamptz,          -- NULL: never
     allowed_networks    cidr[],               -- NULL or empty: anywhere
     app                 text,                 -- the app that logs in with it: one SMTP user per app
     note                text,
@@ -53,9 +55,6 @@ CREATE TABLE IF NOT EXISTS pgsasl.smtp_users (
     password_changed_at timestamptz NOT NULL DEFAULT now(), -- kept by trigger
     last_login_at       timestamptz,
     last_login_from     inet,
-
-    CONSTRAINT smtp_users_account_fkey FOREIGN KEY (account_id, account_standing)
-        REFERENCES pgsasl.accounts (account_id, standing) ON UPDATE CASCADE,
 
     CONSTRAINT smtp_users_username_length CHECK (octet_length(username) BETWEEN 1 AND 255),
     CONSTRAINT smtp_users_username_no_at CHECK (strpos(username, '@') = 0),
@@ -88,7 +87,7 @@ CREATE TABLE IF NOT EXISTS pgsasl.deleted_users (
     deletion_id bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     username    text        COLLATE "C" NOT NULL,
     user_id     bigint      NOT NULL,
-    account_id  bigint      NOT NULL,
+    account_id  bigint,
     deleted_at  timestamptz NOT NULL DEFAULT now(),
     deleted_by  text        NOT NULL DEFAULT session_user
 );

@@ -1,27 +1,5 @@
 -- triggers.sql: what makes a plain INSERT, UPDATE and DELETE safe. Loaded by pgsasl.sql.
 
--- The lock makes an INSERT wait for an account that is just being suspended, where the foreign key would refuse it.
-CREATE OR REPLACE FUNCTION pgsasl.take_account_standing() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
-AS $$
-BEGIN
-    SELECT a.standing INTO NEW.account_standing
-    FROM pgsasl.accounts a WHERE a.account_id = NEW.account_id
-    FOR KEY SHARE;
-    IF NOT FOUND AND NEW.account_id IS NOT NULL THEN
-        RAISE EXCEPTION 'there is no account %', NEW.account_id USING ERRCODE = 'foreign_key_violation';
-    END IF;
-    RETURN NEW;
-END
-$$;
-CREATE OR REPLACE TRIGGER account_standing_on_insert BEFORE INSERT ON pgsasl.smtp_users
-    FOR EACH ROW WHEN (NEW.account_standing IS NULL)
-    EXECUTE FUNCTION pgsasl.take_account_standing();
-CREATE OR REPLACE TRIGGER account_standing_on_move BEFORE UPDATE ON pgsasl.smtp_users
-    FOR EACH ROW WHEN (NEW.account_id IS DISTINCT FROM OLD.account_id
-                       AND NEW.account_standing IS NOT DISTINCT FROM OLD.account_standing)
-    EXECUTE FUNCTION pgsasl.take_account_standing();
-
 CREATE OR REPLACE FUNCTION pgsasl.stamp_password_change() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
@@ -42,7 +20,7 @@ AS $$
 BEGIN
     DELETE FROM pgsasl.retired_passwords r -- set back: it is retired no more
     WHERE r.user_id = NEW.user_id AND r.password_hash = NEW.password_hash;
-    IF pgsasl.decoy_of(OLD.password_hash) IS NOT NULL THEN
+    IF pgsasl.hash_fault(OLD.password_hash) IS NULL THEN
         INSERT INTO pgsasl.retired_passwords (user_id, password_hash, accepted_until)
         VALUES (NEW.user_id, OLD.password_hash, now() + NEW.rotation_grace);
     END IF;

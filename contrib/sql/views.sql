@@ -3,9 +3,9 @@
 
 CREATE OR REPLACE VIEW pgsasl.failures_in_words AS
 SELECT f.occurred_at, f.username, f.client_addr, f.reason, r.what_failed,
-       (SELECT string_agg(each.what_failed, '; ' ORDER BY c.n)
+       (SELECT string_agg(coalesce(each.what_failed, c.failed), '; ' ORDER BY c.n)
         FROM unnest(f.failed_checks) WITH ORDINALITY AS c (failed, n)
-            JOIN pgsasl.reasons each ON each.reason = c.failed) AS all_checks,
+            LEFT JOIN pgsasl.reasons each ON each.reason = c.failed) AS all_checks,
        r.what_to_do, f.attempts, f.mechanism, f.server_host, f.detail, r.tell_customer
 FROM pgsasl.auth_failures f LEFT JOIN pgsasl.reasons r ON r.reason = f.reason;
 
@@ -50,7 +50,7 @@ CREATE OR REPLACE VIEW pgsasl.rotation_stragglers AS
 SELECT u.username, u.app, a.name AS account, r.last_used_at, r.last_used_from, r.retired_at, r.accepted_until,
        r.accepted_until - now() AS time_left
 FROM pgsasl.retired_passwords r JOIN pgsasl.smtp_users u ON u.user_id = r.user_id
-    JOIN pgsasl.accounts a ON a.account_id = u.account_id
+    LEFT JOIN pgsasl.accounts a ON a.account_id = u.account_id
 WHERE r.last_used_at IS NOT NULL AND r.accepted_until > now()
 ORDER BY r.accepted_until, r.last_used_at DESC;
 
@@ -60,7 +60,7 @@ SELECT u.username, u.app, a.name AS account, count(*) AS accepted, max(r.accepte
        max(r.last_used_at) AS last_used_at, now() - greatest(max(r.last_used_at), max(r.retired_at)) AS unused_for,
        u.last_login_at
 FROM pgsasl.retired_passwords r JOIN pgsasl.smtp_users u ON u.user_id = r.user_id
-    JOIN pgsasl.accounts a ON a.account_id = u.account_id CROSS JOIN pgsasl.settings s
+    LEFT JOIN pgsasl.accounts a ON a.account_id = u.account_id CROSS JOIN pgsasl.settings s
 WHERE r.accepted_until > now()
 GROUP BY u.user_id, a.account_id, s.only_row
 HAVING u.last_login_at > max(r.retired_at)
@@ -69,8 +69,9 @@ ORDER BY 7 DESC;
 
 -- Users that may log in and have not for 30 days.
 CREATE OR REPLACE VIEW pgsasl.idle_users AS
-SELECT u.username, u.app, a.name AS account, u.account_standing, u.created_at, u.last_login_at, u.last_login_from,
+SELECT u.username, u.app, a.name AS account, pgsasl.worse_standing(u.account_standing, a.standing) AS account_standing, u.created_at, u.last_login_at, u.last_login_from,
        now() - coalesce(u.last_login_at, u.created_at) AS idle_for
-FROM pgsasl.smtp_users u JOIN pgsasl.accounts a ON a.account_id = u.account_id
-WHERE u.enabled AND coalesce(u.last_login_at, u.created_at) < now() - interval '30 days'
+FROM pgsasl.smtp_users u LEFT JOIN pgsasl.accounts a ON a.account_id = u.account_id
+WHERE u.enabled AND coalesce(u.expires_at > now(), true)
+    AND coalesce(u.last_login_at, u.created_at) < now() - interval '30 days'
 ORDER BY 8 DESC;

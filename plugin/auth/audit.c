@@ -2,7 +2,7 @@
  * audit.c: brings a row to the database, else to the spool, else into the log; and drains the
  * spool.
  *
- * A row is the same bytes wherever it stands (row.h): the query's parameter, the spool's line, the
+ * A row is the same bytes everywhere (row.h): the query's parameter, the spool's line, the
  * line that is drained and the end of the log line of a row that was lost.
  */
 #include "auth/audit.h"
@@ -48,7 +48,7 @@ static void set_query(struct audit *audit, struct pg_query *query_r, const char 
         return;
     *fault_r = "a query has a parameter that is not filled";
     log_line(&audit->parts.log, LOG_PROBLEM,
-        "%s has the parameter $%d; there is only $1, the row as one JSON object", option,
+        "%s has the parameter $%d; only $1, the row as one JSON object, is filled", option,
         pg_highest_parameter(text));
 }
 

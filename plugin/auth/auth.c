@@ -37,6 +37,7 @@ static void check_password(struct auth_run *run)
         .user = &run->user,
         .live = run->live,
         .decoy = &run->user.decoy,
+        .acceptable = run->failed == 0 && run->attempt->canon_ok,
         .diagnose = run->backend->options.diagnose,
         .cache = run->failed == 0 ? run->backend->cache : NULL,
         .cache_user = run->user.user_id == NULL ? credentials->authcid : run->user.user_id,

@@ -13,8 +13,8 @@ enum {
 };
 
 /*
- * Holds a password in clear: whoever declares one calls credentials_wipe() on every way out. All
- * strings are NUL-terminated. When a parser reports a fault, authzid, authcid and password are
+ * Holds a password in clear: a function that declares one calls credentials_wipe() on every exit.
+ * All strings are NUL-terminated. When a parser reports a fault, authzid, authcid and password are
  * empty; display_name is set as far as a name could be seen.
  */
 struct credentials {

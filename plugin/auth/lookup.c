@@ -1,5 +1,6 @@
 /*
- * lookup.c: one parameterised query on the kept connection, and the decoy for whoever is absent.
+ * lookup.c: one parameterised query on the kept connection, and the decoy for names that do not
+ * exist.
  *
  * Whatever goes wrong is never read as "no such user".
  */
@@ -34,8 +35,8 @@ struct lookup *lookup_new(
     if (pg_highest_parameter(query) > PARAMETERS) {
         *fault_r = "a query has a parameter that is not filled";
         log_line(log, LOG_PROBLEM,
-            "pgsasl_user_query has the parameter $%d; there are $1, the user name, and $2, the "
-            "client address",
+            "pgsasl_user_query has the parameter $%d; only $1, the user name, and $2, the client "
+            "address, are filled",
             pg_highest_parameter(query));
     }
     return lookup;

@@ -1,5 +1,6 @@
 /*
- * password.c: a right password costs one hash; any other the same number of hashes for every user.
+ * password.c: a login costs one hash; an attempt that is not accepted costs the same
+ * number of hashes for every user and every fault.
  *
  * Every slot of retired hashes is hashed, with a decoy where a slot is empty, and none is skipped
  * after a match: the cost of a failure depends on the password and the table's settings, never on
@@ -97,28 +98,33 @@ static enum password_result check_slot(
     return retired->accepted && result == HASH_ERROR ? PASSWORD_ERROR : PASSWORD_WRONG;
 }
 
-/* The best result of any slot. Without diagnosis only those that can still log in are hashed. */
-static enum password_result check_retired(
-    const struct password_question *question, const struct retired **retired_r)
+/*
+ * The best result of any slot. All are hashed until one lets the client in: a rejected attempt costs
+ * the same whatever matches. Without diagnosis a stale password is a wrong one.
+ */
+static enum password_result check_retired(const struct password_question *question,
+    enum password_result current, const struct retired **retired_r)
 {
+    const bool may_enter = question->acceptable && current != PASSWORD_UNUSABLE;
     enum password_result best = PASSWORD_WRONG;
 
     for (size_t i = 0; i < question->user->retired_count; i++) {
         struct retired *retired = &question->user->retired[i];
-        enum password_result result = PASSWORD_WRONG;
+        enum password_result result = check_slot(question, retired);
 
-        if (question->diagnose || retired->accepted)
-            result = check_slot(question, retired);
-        if (result == PASSWORD_RIGHT_RETIRED) {
-            *retired_r = retired;
-            return result;
-        }
-        if (result == PASSWORD_STALE && best == PASSWORD_WRONG) {
+        if (result == PASSWORD_STALE && !question->diagnose)
+            result = PASSWORD_WRONG;
+        if (result == PASSWORD_RIGHT_RETIRED && best != PASSWORD_RIGHT_RETIRED) {
             *retired_r = retired;
             best = result;
-        }
-        if (result == PASSWORD_ERROR)
+        } else if (result == PASSWORD_STALE && best == PASSWORD_WRONG) {
+            *retired_r = retired;
             best = result;
+        } else if (result == PASSWORD_ERROR && best != PASSWORD_RIGHT_RETIRED) {
+            best = result;
+        }
+        if (best == PASSWORD_RIGHT_RETIRED && may_enter)
+            break;
     }
     return best;
 }
@@ -146,12 +152,14 @@ enum password_result password_check(
     if (current != PASSWORD_WRONG)
         return current;
     current = check_current(question);
-    if (current == PASSWORD_RIGHT)
+    if (current == PASSWORD_RIGHT && question->acceptable)
         return current;
-    retired = check_retired(question, retired_r);
-    if (retired == PASSWORD_RIGHT_RETIRED)
-        return current == PASSWORD_UNUSABLE ? current : retired;
+    retired = check_retired(question, current, retired_r);
+    if (retired == PASSWORD_RIGHT_RETIRED && current == PASSWORD_WRONG && question->acceptable)
+        return retired;
     trimmed = check_trimmed(question);
+    if (current == PASSWORD_RIGHT)
+        *retired_r = NULL;
     if (current != PASSWORD_WRONG)
         return current;
     return retired != PASSWORD_WRONG ? retired : trimmed;

@@ -1,9 +1,9 @@
 /*
  * password.h: compares what the client sent with all that is stored for a user.
  *
- * The current hash, those that a rotation retired, and, to say what is wrong, the password without
- * invisible characters at its ends. A password that fits nothing costs the same work for a user and
- * for a name that does not exist.
+ * Tries the current hash, those that a rotation retired, and, to explain a failure, the password
+ * without invisible characters at its ends. A password that matches nothing costs the same for a
+ * user as for a name that does not exist.
  */
 #ifndef PGSASL_AUTH_PASSWORD_H
 #define PGSASL_AUTH_PASSWORD_H
@@ -18,29 +18,33 @@ struct user;
 
 enum password_result {
     PASSWORD_ERROR = 0,  /* no memory or a library failure: nothing is known */
-    PASSWORD_UNUSABLE,   /* the current hash is */
-    PASSWORD_WRONG,      /* fits nothing */
-    PASSWORD_STALE,      /* fits a retired hash that is accepted no more */
-    PASSWORD_WHITESPACE, /* fits the current hash once its ends are trimmed */
+    PASSWORD_UNUSABLE,   /* the current hash is unusable */
+    PASSWORD_WRONG,      /* matches nothing */
+    PASSWORD_STALE,      /* matches a retired hash that is no longer accepted */
+    PASSWORD_WHITESPACE, /* matches the current hash once its ends are trimmed */
     PASSWORD_RIGHT,
-    PASSWORD_RIGHT_RETIRED /* fits a retired hash that is still accepted */
+    PASSWORD_RIGHT_RETIRED /* matches a retired hash that is still accepted */
 };
 
 /* All borrowed for the call. */
 struct password_question {
     const char *password; /* NUL-terminated as well */
     size_t len;
-    struct user *user;        /* not found: the work is done, the result is PASSWORD_WRONG; retired
-                                 hashes are parsed in it as they are needed */
-    bool live;                /* false: as if not found, whatever the row says */
+    /*
+     * If not found, decoys are hashed and the result is PASSWORD_WRONG. Its retired hashes are
+     * parsed when they are needed.
+     */
+    struct user *user;
+    bool live;                /* false: treated as not found, whatever the row says */
     const struct hash *decoy; /* hashed against where there is no usable hash */
+    bool acceptable;          /* no other check failed: a right password lets the client in */
     bool diagnose;            /* look for stale passwords and trimmed ends */
     struct cache *cache;      /* of verified passwords; NULL: none */
-    const char *cache_user;   /* whom its entries are about */
+    const char *cache_user;   /* the user that its entries name */
 };
 
 /*
- * Blocks for the hashing. *retired_r: the retired hash that fits, for PASSWORD_STALE and
+ * Blocks for the hashing. *retired_r: the retired hash that matches, for PASSWORD_STALE and
  * PASSWORD_RIGHT_RETIRED, else NULL.
  */
 enum password_result password_check(

@@ -1,7 +1,7 @@
 /*
  * user.h: one SMTP user as the look-up returned it.
  *
- * Columns are bound by name; one that the query does not have takes the default that stands below.
+ * Columns are bound by name; one that the query does not have takes the default given below.
  */
 #ifndef PGSASL_AUTH_USER_H
 #define PGSASL_AUTH_USER_H
@@ -48,7 +48,7 @@ struct user {
     struct retired retired[RETIRED_MAX];
     size_t retired_count;  /* the query says how many slots there are, for users and for nobody */
     bool local_part_known; /* the name's part before the @ is a user; default false */
-    bool login_due;        /* a login is to be noted; default false */
+    bool login_due;        /* this login must be noted; default false */
     char *decoy_key; /* what SCRAM challenges of names without a verifier are made from; NULL where
                         the query has none */
     unsigned scram_iterations; /* what such a challenge says: decoy_hash's, or the column's; 0 where

@@ -1,8 +1,8 @@
 /*
  * json.h: writes one JSON object (RFC 8259) into the caller's memory, in printable ASCII.
  *
- * Bytes that are not ASCII are written as \u escapes, so that what comes out can stand in a log
- * line and in a database of any encoding. Nothing here allocates, blocks or logs.
+ * Bytes that are not ASCII are written as \u escapes, so that the object fits into a log line
+ * and into a database of any encoding. Nothing here allocates, blocks or logs.
  */
 #ifndef PGSASL_BASE_JSON_H
 #define PGSASL_BASE_JSON_H

@@ -12,7 +12,7 @@ enum log_level {
     LOG_FAILURE  /* an attempt was not accepted */
 };
 
-enum { LOG_LINE_MAX = 2048 }; /* octets of one line, cut past that */
+enum { LOG_LINE_MAX = 4096 }; /* bytes of one line, cut past that */
 
 /* Where lines go. emit must not keep line. A NULL emit drops them. */
 struct log_sink {

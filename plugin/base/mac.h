@@ -2,7 +2,7 @@
  * mac.h: HMAC-SHA-256 under a key that is used many times.
  *
  * Errors leave OpenSSL's queue, which the host reads after its own TLS calls, as the caller's
- * ERR_set_mark() says: mac_mark() and mac_forget_errors() stand around a group of calls. Nothing
+ * ERR_set_mark() says: mac_mark() and mac_forget_errors() enclose a group of calls. Nothing
  * here logs or blocks.
  */
 #ifndef PGSASL_BASE_MAC_H

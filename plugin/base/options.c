@@ -2,9 +2,9 @@
  * options.c: the pgsasl_ options of the host's SASL configuration file, one table.
  *
  * The table drives reading, defaults, bounds and what a complaint says is accepted. A value that
- * cannot be used is one log line and makes the result OPTIONS_INVALID; the default then stands in
- * its place. A connection string may hold a password: it is never logged, and every copy is wiped
- * before it is freed.
+ * cannot be used is one log line and makes the result OPTIONS_INVALID; the default is then
+ * used instead. A connection string may hold a password: it is never logged, and every copy is
+ * wiped before it is freed.
  */
 #include "base/options.h"
 

@@ -43,7 +43,8 @@ struct options_source {
 enum options_result {
     OPTIONS_OK,
     OPTIONS_NOT_CONFIGURED, /* neither pgsasl_conninfo nor pgsasl_conninfo_file: stay silent */
-    OPTIONS_INVALID /* logged, one line a fault, naming option and file; defaults stand in */
+    /* Each fault is logged in one line with option and file; defaults are used instead. */
+    OPTIONS_INVALID
 };
 
 /*
@@ -59,7 +60,7 @@ void options_free(struct options *options);
 /* One row of the table, for --help texts and the documentation check. */
 struct option_info {
     const char *name;
-    const char *fallback; /* the default as it would be written, "" where there is none */
+    const char *fallback; /* the default as it would be written, "" for none */
 };
 
 /* Row number index, or NULL past the end. */

@@ -116,7 +116,7 @@ bool text_is_utf8(const char *text, size_t len)
     return true;
 }
 
-/* Writes one byte's rendering, at most 4 octets and no NUL. Returns its length. */
+/* Writes one byte's rendering, at most 4 bytes and no NUL. Returns its length. */
 static size_t escape_byte(unsigned char byte, char *out)
 {
     static const char digits[] = "0123456789abcdef";

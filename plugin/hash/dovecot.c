@@ -1,10 +1,10 @@
 /*
  * dovecot.c: Dovecot's "{SCHEME}" and "{SCHEME.ENCODING}" prefixes, taken off a stored hash.
  *
- * Names and encodings are those of Dovecot 2.3's password schemes, in either case. What comes out
- * is the plain form that schemes.def describes: usually what stood behind the prefix; where Dovecot
- * has a format of its own, the prefix stays, spelt in one way. Decides nothing about the hash but
- * that its prefix is one that is accepted and suits what follows.
+ * Names and encodings are those of Dovecot 2.3's password schemes, in either case. The result is the
+ * plain form that schemes.def describes: usually what follows the prefix; where Dovecot has a format
+ * of its own, the prefix stays, in capitals. Decides nothing about the hash except that its prefix
+ * is accepted and suits what follows.
  */
 #include "hash/scheme.h"
 
@@ -13,7 +13,7 @@
 
 enum { NAME_LEN_MAX = 24, PREFIXES_MAX = 8 };
 
-enum kind { WHOLE, REST, OCTETS };
+enum kind { WHOLE, REST, BYTES };
 enum encoding { NONE, BASE64, HEX };
 
 struct wrapping {
@@ -77,7 +77,7 @@ static bool scan_prefix(
     return *wrapping_r != NULL;
 }
 
-/* Appends what at is out of its encoding. */
+/* Appends the text at at, decoded. */
 static bool append_decoded(const char *at, enum encoding encoding, char text_io[HASH_MAX])
 {
     size_t before = strlen(text_io), room = HASH_MAX - 1 - before, len = strlen(at);
@@ -88,7 +88,7 @@ static bool append_decoded(const char *at, enum encoding encoding, char text_io[
         memcpy(text_io + before, at, len + 1);
         return true;
     }
-    if (!scan_octets(encoding == HEX ? SCAN_HEX : SCAN_BASE64, &at, (uint8_t *)text_io + before,
+    if (!scan_bytes(encoding == HEX ? SCAN_HEX : SCAN_BASE64, &at, (uint8_t *)text_io + before,
             room, &len) ||
         *at != '\0')
         return false;
@@ -119,7 +119,7 @@ bool hash_unwrap(const char *stored, char plain_r[HASH_MAX])
     case REST:
         strcpy(plain_r, wrapping->prefixes[0]);
         return append_decoded(stored, encoding, plain_r);
-    case OCTETS:
+    case BYTES:
         strcpy(plain_r, wrapping->prefixes[encoding == HEX ? 1 : 0]);
         return append_decoded(stored, NONE, plain_r);
     }

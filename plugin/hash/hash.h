@@ -13,7 +13,7 @@
 enum {
     HASH_MAX = 640,       /* bytes of the longest stored hash that is looked at, NUL included */
     HASH_SALT_MAX = 96,   /* bytes of the longest salt */
-    HASH_DIGEST_MAX = 86, /* bytes of the longest digest; crypt(3)'s count as characters */
+    HASH_DIGEST_MAX = 86, /* bytes of the longest digest; those of crypt(3) stay encoded */
 };
 
 struct scheme;
@@ -30,9 +30,12 @@ struct hash_numbers {
 /* A parsed stored hash. Owns nothing outside itself; may be copied. Wipe it with hash_wipe(). */
 struct hash {
     const struct scheme *scheme; /* NULL: unusable; nothing else counts then */
-    char text[HASH_MAX];         /* the plain form: Dovecot's prefix is taken off a hash that is
-                                    complete without it, and spelt in one way otherwise */
-    size_t params_len;           /* bytes of text that say scheme and cost; a decoy keeps them */
+    /*
+     * The plain form: Dovecot's prefix is taken off a hash that is complete without it, and spelt
+     * in one way otherwise.
+     */
+    char text[HASH_MAX];
+    size_t params_len; /* bytes of text that say scheme and cost; a decoy keeps them */
     struct hash_numbers numbers;
     uint8_t salt[HASH_SALT_MAX];
     size_t salt_len, salt_at; /* salt_at: where it is in text */

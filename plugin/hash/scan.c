@@ -82,8 +82,8 @@ static bool is_member(enum scan_alphabet alphabet, char c)
 }
 
 /*
- * yescrypt's four characters hold three octets, the lowest bits first: the last character of a
- * shorter group has bits to spare, which libcrypt wants clear.
+ * yescrypt's four characters hold three bytes, the lowest bits first: the last character of a
+ * shorter group has spare bits, which libcrypt requires to be zero.
  */
 static bool is_in_groups(const char *chars, size_t len)
 {
@@ -123,8 +123,8 @@ static bool scan_padding(const char **at_io, size_t chars)
     return true;
 }
 
-bool scan_octets(
-    enum scan_alphabet alphabet, const char **at_io, uint8_t *octets_r, size_t cap, size_t *len_r)
+bool scan_bytes(
+    enum scan_alphabet alphabet, const char **at_io, uint8_t *bytes_r, size_t cap, size_t *len_r)
 {
     const unsigned width = alphabet == SCAN_HEX ? 4 : 6;
     const char *start = *at_io;
@@ -141,22 +141,21 @@ bool scan_octets(
         held -= 8;
         if (*len_r == cap)
             return false;
-        octets_r[(*len_r)++] = (uint8_t)(bits >> held);
+        bytes_r[(*len_r)++] = (uint8_t)(bits >> held);
     }
-    /* A lone last character holds no octet, and left-over bits that are set would be a second
-     * spelling. */
+    /* A lone last character holds no byte; left-over bits that are set make a second spelling. */
     if (held >= width || (bits & ((1u << held) - 1)) != 0)
         return false;
     return alphabet != SCAN_BASE64 || scan_padding(at_io, (size_t)(*at_io - start));
 }
 
-/* A salt or digest, in octets or in characters as its alphabet counts. */
+/* A salt or digest, in bytes or in characters as its alphabet counts. */
 static bool scan_field(
     const struct scan_part *part, const char **at_io, uint8_t *field_r, size_t cap, size_t *len_r)
 {
     if (part->max < cap)
         cap = part->max;
-    return (part->alphabet < SCAN_BASE64 ? scan_chars : scan_octets)(
+    return (part->alphabet < SCAN_BASE64 ? scan_chars : scan_bytes)(
                part->alphabet, at_io, field_r, cap, len_r) &&
            *len_r >= part->min;
 }
@@ -179,18 +178,18 @@ static bool scan_digest(const struct scan_part *part, const char **at_io, struct
 
 static bool scan_both(const struct scan_part *part, const char **at_io, struct hash *hash_io)
 {
-    uint8_t octets[HASH_DIGEST_MAX + HASH_SALT_MAX];
+    uint8_t bytes[HASH_DIGEST_MAX + HASH_SALT_MAX];
     size_t len;
-    bool read = scan_octets(part->alphabet, at_io, octets, part->digest_len + part->max, &len) &&
+    bool read = scan_bytes(part->alphabet, at_io, bytes, part->digest_len + part->max, &len) &&
                 len >= part->digest_len + part->min;
 
     if (read) {
         hash_io->digest_len = part->digest_len;
         hash_io->salt_len = len - part->digest_len;
-        memcpy(hash_io->digest, octets, hash_io->digest_len);
-        memcpy(hash_io->salt, octets + hash_io->digest_len, hash_io->salt_len);
+        memcpy(hash_io->digest, bytes, hash_io->digest_len);
+        memcpy(hash_io->salt, bytes + hash_io->digest_len, hash_io->salt_len);
     }
-    secret_wipe(octets, sizeof octets);
+    secret_wipe(bytes, sizeof bytes);
     return read;
 }
 

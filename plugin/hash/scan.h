@@ -1,5 +1,5 @@
 /*
- * scan.h: reads what is written of a stored hash by its form.
+ * scan.h: reads a stored hash by its scheme's form.
  *
  * Nothing here allocates or consults the locale. Internal to hash/ and its tests.
  */
@@ -12,14 +12,14 @@
 
 #include "hash/hash.h"
 
-/* How octets are written. All is canonical: bits that belong to no octet must be zero. */
+/* How bytes are written. All must be canonical: bits that belong to no byte are zero. */
 enum scan_alphabet {
     /* characters that stand for themselves */
     SCAN_CRYPT64,   /* "./0-9A-Za-z" */
     SCAN_YESCRYPT,  /* the same, as groups of four */
-    SCAN_SHACRYPT,  /* what libcrypt takes and what cannot end the salt */
+    SCAN_SHACRYPT,  /* what libcrypt accepts and what cannot end the salt */
     SCAN_PRINTABLE, /* ASCII but for '$' and the blank */
-    /* octets, encoded */
+    /* encoded bytes */
     SCAN_BASE64,      /* RFC 4648, padded */
     SCAN_BASE64_BARE, /* without padding */
     SCAN_BASE64_DOT,  /* without padding, '.' for '+': passlib's "ab64" */
@@ -51,17 +51,16 @@ struct scan_part {
 };
 
 /*
- * Reads hash_io->text from behind the prefix to its end: true where it is of the form, and then
- * hash_io's numbers, salt, digest and params_len are filled. hash_io must be zeroed but for its
- * text.
+ * Reads hash_io->text from behind the prefix to its end. True if it is of the form; hash_io's
+ * numbers, salt, digest and params_len are then filled. hash_io must be zeroed except its text.
  */
 bool scan_form(const struct scan_part *form, size_t prefix_len, struct hash *hash_io);
 
 /*
- * Reads octets of a BASE64 or HEX alphabet as far as they go, and moves *at_io behind them. False,
- * and *at_io anywhere, where they are not canonical or more than cap.
+ * Reads bytes in a BASE64 alphabet or HEX as far as they go, and moves *at_io behind them. False,
+ * and *at_io anywhere, if they are not canonical or more than cap.
  */
-bool scan_octets(
-    enum scan_alphabet alphabet, const char **at_io, uint8_t *octets_r, size_t cap, size_t *len_r);
+bool scan_bytes(
+    enum scan_alphabet alphabet, const char **at_io, uint8_t *bytes_r, size_t cap, size_t *len_r);
 
 #endif

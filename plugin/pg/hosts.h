@@ -53,7 +53,7 @@ bool pg_hosts_split(
 
 /*
  * Looks the names up by deadline, unless that was done a moment ago, and lists the targets. A name
- * that can't be looked up now keeps the addresses it had; one that never had any is not listed.
+ * that cannot be looked up now keeps the addresses it had; one that never had any is not listed.
  */
 void pg_hosts_resolve(struct pg_hosts *hosts, struct deadline deadline);
 

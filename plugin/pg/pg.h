@@ -2,9 +2,9 @@
  * pg.h: one kept PostgreSQL connection, driven by libpq's non-blocking calls under a deadline.
  *
  * A connection belongs to the process that made it: in a forked child it is dropped without a byte
- * on the parent's socket, and made anew. Threads take turns: whoever calls pg_execute(), pg_send()
- * or reads what they left stands between pg_enter() and pg_leave(). Nothing blocks past the
- * deadline that it is given.
+ * on the parent's socket, and a new one is made. Threads take turns: pg_execute(), pg_send() and
+ * the functions that read their results are called between pg_enter() and pg_leave(). Nothing
+ * blocks past the deadline that it is given.
  */
 #ifndef PGSASL_PG_PG_H
 #define PGSASL_PG_PG_H
@@ -44,8 +44,8 @@ struct pg_query {
 enum { PG_TEXT = 25, PG_INET = 869, PG_JSONB = 3802 };
 
 /*
- * The highest n of the parameters $n in a statement, 0 where it has none; what stands in literals,
- * quoted names and comments is none. More than 65535 reads as 65536.
+ * The highest n of the parameters $n in a statement, 0 where it has none; text in literals, quoted
+ * names and comments does not count. More than 65535 reads as 65536.
  */
 int pg_highest_parameter(const char *text);
 

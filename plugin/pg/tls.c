@@ -25,8 +25,8 @@
 enum { TLS_ERROR_MAX = 160 };
 
 struct pg_tls {
-    X509_STORE *store;      /* trusted certificates and revocation lists; NULL: the server's is not
-                               verified */
+    /* Trusted certificates and revocation lists; NULL: the server's is not verified. */
+    X509_STORE *store;
     bool verify_name;       /* verify-full */
     STACK_OF(X509) * chain; /* ours, the first one the client's own; NULL: none */
     EVP_PKEY *key;          /* NULL: none */

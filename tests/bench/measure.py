@@ -62,9 +62,12 @@ class Processes:
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 head, _, tail = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")
                 words = tail.split()
-                self.of_pid[int(stat.parent.name)] = (int(words[1]), head.partition("(")[2],
-                                                      self._own_ns(stat.parent, words),
-                                                      (int(words[13]) + int(words[14])) * TICK_NS)
+                self.of_pid[int(stat.parent.name)] = (
+                    int(words[1]),
+                    head.partition("(")[2],
+                    self._own_ns(stat.parent, words),
+                    (int(words[13]) + int(words[14])) * TICK_NS,
+                )
 
     @staticmethod
     def _own_ns(directory, words):
@@ -111,17 +114,35 @@ def used_ns(side):
     processes = Processes()
     postmaster = int((side.cluster.data / "postmaster.pid").read_text(encoding="ascii").split()[0])
     daemon = side.daemon_pid()
-    return Counter(smtpd=side.mail_server_ns(processes),
-                   auth=processes.tree_ns(daemon) if daemon else 0, database=processes.tree_ns(postmaster))
+    return Counter(
+        smtpd=side.mail_server_ns(processes),
+        auth=processes.tree_ns(daemon) if daemon else 0,
+        database=processes.tree_ns(postmaster),
+    )
 
 
 def run_slice(side, scenario, seconds, seed):
     """Loads side for so many seconds and returns its Figures."""
     before = used_ns(side)
     done = subprocess.run(
-        [built("tests/bench/load"), str(side.service.port), str(scenario.clients), str(seconds), scenario.mechanism,
-         scenario.prefix, str(scenario.users), scenario.password, str(seed), str(scenario.rate)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=seconds + 180)
+        [
+            built("tests/bench/load"),
+            str(side.service.port),
+            str(scenario.clients),
+            str(seconds),
+            scenario.mechanism,
+            scenario.prefix,
+            str(scenario.users),
+            scenario.password,
+            str(seed),
+            str(scenario.rate),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=seconds + 180,
+    )
     if done.returncode != 0:
         raise RuntimeError(f"{side.name}: {done.stderr}{side.server.log_text()[-2000:]}")
     figures = Figures(seconds=seconds, cpu_ns=used_ns(side) - before)

@@ -1,4 +1,4 @@
-"""The sides of the comparison: one mail server each, alike but for who answers AUTH, before one PostgreSQL cluster."""
+"""The sides of the comparison: mail servers that differ in what answers AUTH, all with one PostgreSQL cluster."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from harness.processes import SOURCE, run, wait_for
 
 PEER = "bench_peer"  # what Dovecot and the stock plugin log in as: it reads the tables
 
-# Families of users, by the prefix of their names; all have PASSWORD. The same hash for all: no side can tell.
+# Families of users, by the prefix of their names; all have PASSWORD. Each family has one hash.
 HASHES = {
     "sha-": cheap_hash(),
     "bcrypt-": "$2b$10$saltysaltysaltysaltysOp2mWWXzbI8v1TAIFO9dPsHcrKTcOhc2",
@@ -23,7 +23,7 @@ HASHES = {
 }
 APPS = 50  # of each slow family: they log in again and again
 
-# A server as one would set it up for so many users, and not what tests need.
+# A server configured for so many users.
 POSTGRESQL = """
 max_connections = 300
 shared_buffers = 1GB
@@ -41,8 +41,13 @@ def install_peers():
     """Brings in the peers' packages, as contrib/packages.sh does: no daemon is started."""
     run("bash", "-c", 'source contrib/packages.sh && packages_install "${PACKAGES_BENCH[@]}"', cwd=SOURCE, timeout=600)
     if find_exim() is None:
-        found = run("bash", "-c", 'source contrib/packages.sh && source contrib/packages-exim.sh && packages_exim && '
-                    'echo "$PGSASL_EXIM"', cwd=SOURCE, timeout=600)
+        found = run(
+            "bash",
+            "-c",
+            "source contrib/packages.sh && source contrib/packages-exim.sh && packages_exim && " 'echo "$PGSASL_EXIM"',
+            cwd=SOURCE,
+            timeout=600,
+        )
         os.environ["PGSASL_EXIM"] = found.stdout.strip()
 
 
@@ -54,13 +59,15 @@ def create_cluster(base):
             conf.write(POSTGRESQL)
         cluster.restart()
         cluster.peer_password = secrets.token_hex(16)
-        cluster.sql(f"""
+        cluster.sql(
+            f"""
             CREATE ROLE {PEER} LOGIN PASSWORD {literal(cluster.peer_password)};
             CREATE TABLE bench_plain (username text COLLATE "C" PRIMARY KEY, password text NOT NULL);
             GRANT SELECT ON bench_plain, pgsasl.smtp_users TO {PEER};
             GRANT USAGE ON SCHEMA pgsasl TO {PEER};
             UPDATE pgsasl.settings SET throttle_user_client = 10000, throttle_client = 10000;
-            SELECT pgsasl.add_account('bench')""")
+            SELECT pgsasl.add_account('bench')"""
+        )
         for prefix in HASHES:
             add_users(cluster, prefix, 0, 1000 if prefix == "sha-" else APPS)
     except BaseException:
@@ -73,13 +80,15 @@ def add_users(cluster, prefix, first, end):
     """Users prefix0000000 and on, from first to before end, for all sides."""
     names = f"{literal(prefix)} || lpad(n::text, 7, '0') FROM generate_series({first}, {end - 1}) n"
     with Session(cluster) as session:
-        session.sql(f"""INSERT INTO pgsasl.smtp_users (username, account_id, password_hash, last_login_at)
-                        SELECT a.name, 1, {literal(HASHES[prefix])}, now() FROM (SELECT {names}) a(name)""")
+        session.sql(
+            f"""INSERT INTO pgsasl.smtp_users (username, account_id, password_hash, last_login_at)
+                        SELECT a.name, 1, {literal(HASHES[prefix])}, now() FROM (SELECT {names}) a(name)"""
+        )
         session.sql(f"INSERT INTO bench_plain SELECT a.name, {literal(PASSWORD)} FROM (SELECT {names}) a(name)")
 
 
 class Side:
-    """One way to answer AUTH. Subclasses say how. The server is a Postfix but where family says otherwise."""
+    """One way to answer AUTH. Subclasses say how. The server is a Postfix unless family says otherwise."""
 
     name = label = ""
     family = "postfix"
@@ -150,8 +159,13 @@ class Pgsasl(Side):
         return [plugin_dir(self.base / "sasl2", {"libpgsasl.so": built_library()})]
 
     def sasl_conf(self):
-        return sasl_conf({"pgsasl_conninfo_file": self.server.config / "sasl/pgsasl.conninfo",
-                          "pgsasl_spool_file": self.base / "spool"} | self.more_options())
+        return sasl_conf(
+            {
+                "pgsasl_conninfo_file": self.server.config / "sasl/pgsasl.conninfo",
+                "pgsasl_spool_file": self.base / "spool",
+            }
+            | self.more_options()
+        )
 
     def more_options(self):
         """Options beside these."""
@@ -238,9 +252,16 @@ class Dovecot(Side):
         secret.touch(mode=0o600)
         secret.write_text(DOVECOT_SQL.format(**words), encoding="ascii")
         (self.base / "dovecot.conf").write_text(DOVECOT_CONF.format(base=self.base), encoding="ascii")
-        # It goes on with the streams it gets, so none of them may be a pipe that is read to its end.
-        subprocess.run(["dovecot", "-c", str(self.base / "dovecot.conf")], check=True, cwd="/", timeout=60,
-                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # The daemon inherits these streams, so none may be a pipe that is read to its end.
+        subprocess.run(
+            ["dovecot", "-c", str(self.base / "dovecot.conf")],
+            check=True,
+            cwd="/",
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         wait_for((self.base / "postfix/queue/private/auth").is_socket, "Dovecot's socket")
 
     def daemon_pid(self):
@@ -271,10 +292,12 @@ class CyrusSql(Side):
         return [plugin_dir(self.base / "sasl2", {"libsql.so": plugin}), STOCK_PLUGINS]
 
     def sasl_conf(self):
-        return (f"mech_list: PLAIN LOGIN\npwcheck_method: auxprop\nauxprop_plugin: sql\nsql_engine: pgsql\n"
-                f"sql_hostnames: 127.0.0.1:{self.cluster.port}\nsql_database: {DATABASE}\nsql_user: {PEER}\n"
-                f"sql_passwd: {self.cluster.peer_password}\n"
-                "sql_select: SELECT password FROM bench_plain WHERE username = '%u'\n")
+        return (
+            f"mech_list: PLAIN LOGIN\npwcheck_method: auxprop\nauxprop_plugin: sql\nsql_engine: pgsql\n"
+            f"sql_hostnames: 127.0.0.1:{self.cluster.port}\nsql_database: {DATABASE}\nsql_user: {PEER}\n"
+            f"sql_passwd: {self.cluster.peer_password}\n"
+            "sql_select: SELECT password FROM bench_plain WHERE username = '%u'\n"
+        )
 
 
 class InExim(Side):
@@ -289,14 +312,15 @@ class InExim(Side):
         return None
 
     def authenticators(self):
-        """What stands in the place of contrib/exim's; None: that."""
+        """What replaces contrib/exim's; None: contrib/exim's."""
         return None
 
     def start(self):
         self.base.mkdir()
         self.base.chmod(0o755)
-        self.server = Exim(self.base / "exim", find_exim(), self.sasl_path(), self.cluster.conninfo(),
-                           instead=self.authenticators())
+        self.server = Exim(
+            self.base / "exim", find_exim(), self.sasl_path(), self.cluster.conninfo(), instead=self.authenticators()
+        )
         self.server.configure(pgsasl_require_tls="no")  # the clients of the comparison have none
         self.service = self.server.services["clear"]
         self.server.start()
@@ -333,7 +357,9 @@ class EximLookup(InExim):
     name, label = "exim-lookup", "Exim, ${lookup pgsql}"
 
     def authenticators(self):
-        return EXIM_LOOKUP.format(port=self.cluster.port, database=DATABASE, user=PEER, password=self.cluster.peer_password)
+        return EXIM_LOOKUP.format(
+            port=self.cluster.port, database=DATABASE, user=PEER, password=self.cluster.peer_password
+        )
 
 
 SIDES = {side.name: side for side in (Limit, Pgsasl, PgsaslCache, Dovecot, CyrusSql, EximPgsasl, EximLookup)}

@@ -1,7 +1,8 @@
 """What the scripts of this folder share: parts of files that come from a list of the code.
 
 Such a part stands between two lines that hold "BEGIN LIST name" and "END LIST name", in a comment of whatever language
-the file is in. Each script makes the text of its parts; without an argument it compares, with --write it puts them there.
+the file is in. Each script makes the text of its parts; without an argument it compares, with --write it puts them
+there.
 """
 
 import argparse
@@ -37,8 +38,11 @@ def bring_up_to_date(parts):
             (TOP / path).write_text(before + wanted + behind, encoding="utf-8")
             print(f"{path}: list {name} written")
         else:
-            sys.stdout.writelines(difflib.unified_diff(
-                present.splitlines(True), wanted.splitlines(True), f"{path}, list {name}", "what the code says"))
+            sys.stdout.writelines(
+                difflib.unified_diff(
+                    present.splitlines(True), wanted.splitlines(True), f"{path}, list {name}", "what the code says"
+                )
+            )
     if differing and not write:
         print(f"run tests/lists/{Path(sys.argv[0]).name} --write")
         return 1

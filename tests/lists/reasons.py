@@ -1,8 +1,8 @@
 #!/usr/bin/python3 -B
 """Keeps the lists of reasons that cannot include plugin/auth/reasons.def: SQL, the manual page, the guide for the desk.
 
-Run by `make check`; with --write it updates them. The .def file is parsed strictly: what this script does not understand
-is an error, even where a C compiler accepts it.
+Run by `make check`; with --write it updates them. The .def file is parsed strictly: what this script does not
+understand is an error, even where a C compiler accepts it.
 """
 
 import re
@@ -25,7 +25,8 @@ ANSWERS = {
 TEXT = r'"[^"\\\n]*"(?:\s+"[^"\\\n]*")*'
 ENTRY = re.compile(
     rf"REASON\(\s*(?P<NAME>[A-Z_]+),\s*(?P<name>[a-z_]+),\s*(?P<answer>[A-Z_]+),"
-    rf"\s*(?P<what_failed>{TEXT}),\s*(?P<tell_customer>{TEXT}),\s*(?P<what_to_do>{TEXT})\)")
+    rf"\s*(?P<what_failed>{TEXT}),\s*(?P<tell_customer>{TEXT}),\s*(?P<what_to_do>{TEXT})\)"
+)
 SPACE = re.compile(r"(?:\s+|/\*.*?\*/)*", re.DOTALL)
 
 PART_OF_SENTENCE = re.compile(r"\w.*[^.\s]")
@@ -73,7 +74,7 @@ def read_reasons():
         line = text.count("\n", 0, at) + 1
         entry = ENTRY.match(text, at)
         if entry is None:
-            sys.exit(f"{SOURCE}:{line}: not an entry REASON(NAME, name, ANSWER, \"...\", \"...\", \"...\")")
+            sys.exit(f'{SOURCE}:{line}: not an entry REASON(NAME, name, ANSWER, "...", "...", "...")')
         reason = Reason(entry["name"], entry["answer"], *map(joined, entry.group(*Reason.__dataclass_fields__)[2:]))
         found = list(faults(reason, entry["NAME"]))
         found += [f"{reason.name} is there twice"] if reason.name in [other.name for other in reasons] else []
@@ -98,7 +99,9 @@ def sql_rows(reasons):
     rows = []
     for order, reason in enumerate(reasons, 1):
         texts = (reason.what_failed, reason.tell_customer, reason.what_to_do)
-        rows.append(f"    ('{reason.name}', {order},\n" + ",\n".join(sql_literal(text, " " * 8) for text in texts) + ")")
+        rows.append(
+            f"    ('{reason.name}', {order},\n" + ",\n".join(sql_literal(text, " " * 8) for text in texts) + ")"
+        )
     return ",\n".join(rows) + "\n"
 
 
@@ -117,14 +120,18 @@ def desk_table(reasons):
     """What happened and what to do."""
     return markdown_table(
         ["reason", "client", "what happened", "what to do"],
-        [[f"`{reason.name}`", ANSWERS[reason.answer], with_code(reason.what_failed), with_code(reason.what_to_do)]
-         for reason in reasons])
+        [
+            [f"`{reason.name}`", ANSWERS[reason.answer], with_code(reason.what_failed), with_code(reason.what_to_do)]
+            for reason in reasons
+        ],
+    )
 
 
 def customer_table(reasons):
     """What to send to the customer."""
-    return markdown_table(["reason", "text for the customer"],
-                          [[f"`{reason.name}`", reason.tell_customer] for reason in reasons])
+    return markdown_table(
+        ["reason", "text for the customer"], [[f"`{reason.name}`", reason.tell_customer] for reason in reasons]
+    )
 
 
 def page_items(reasons):
@@ -132,18 +139,21 @@ def page_items(reasons):
     return "".join(
         f".It Li {reason.name}\n{reason.what_failed}\n"
         + (".Pq temporary failure\n" if reason.answer == "TEMPORARY" else "")
-        for reason in reasons)
+        for reason in reasons
+    )
 
 
 def main():
     """Compares or writes each list."""
     reasons = read_reasons()
-    return bring_up_to_date({
-        ("contrib/sql/reasons.sql", "reasons"): sql_rows(reasons),
-        ("docs/pgsasl.5", "reasons"): page_items(reasons),
-        ("docs/troubleshooting.md", "reasons"): desk_table(reasons),
-        ("docs/troubleshooting.md", "customer texts"): customer_table(reasons),
-    })
+    return bring_up_to_date(
+        {
+            ("contrib/sql/reasons.sql", "reasons"): sql_rows(reasons),
+            ("docs/pgsasl.5", "reasons"): page_items(reasons),
+            ("docs/troubleshooting.md", "reasons"): desk_table(reasons),
+            ("docs/troubleshooting.md", "customer texts"): customer_table(reasons),
+        }
+    )
 
 
 if __name__ == "__main__":

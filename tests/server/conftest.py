@@ -1,4 +1,4 @@
-"""One PostgreSQL cluster and one Postfix for the whole run; users of its own for each test."""
+"""One PostgreSQL cluster and one Postfix for the whole run; each test adds its own users."""
 
 import functools
 import os
@@ -27,6 +27,7 @@ def pytest_configure():
 @pytest.fixture(scope="session", name="missing")
 def fixture_missing():
     """Says what the test machine lacks: the test is skipped for a person, and fails in CI."""
+
     def missing(what):
         if os.environ.get("CI") == "true":
             pytest.fail(what, pytrace=False)
@@ -51,7 +52,7 @@ def fixture_library(missing):
 
 @pytest.fixture(scope="session", name="workdir")
 def fixture_workdir():
-    """A directory that the servers' own users may look into, gone at the end."""
+    """A directory that the servers' own users may read; removed at the end."""
     with scratch("pgsasl-test.") as path:
         yield path
 
@@ -59,7 +60,7 @@ def fixture_workdir():
 @pytest.fixture(scope="session", name="cluster")
 def fixture_cluster(workdir, library):
     """The PostgreSQL cluster, schema loaded."""
-    del library  # without it nothing has to be started
+    del library  # without it no server needs to start
     cluster = Cluster.create(workdir / "postgresql")
     try:
         yield cluster
@@ -69,7 +70,7 @@ def fixture_cluster(workdir, library):
 
 @pytest.fixture(scope="session", name="db")
 def fixture_db(cluster):
-    """A kept session of the database's owner."""
+    """A session of the database's owner, kept open."""
     with Session(cluster) as session:
         yield session
 
@@ -119,7 +120,7 @@ def fixture_postfix(workdir, cluster, own_tables, plugins, library):
 
 @pytest.fixture(autouse=True)
 def no_sanitizer_report(request):
-    """Fails a test during which the module drew a report of ASan or UBSan, or took a server down with a signal."""
+    """Fails a test during which ASan or UBSan reported something, or a server died by a signal."""
     logs = [LogMark(request.getfixturevalue(name)) for name in ("postfix", "exim") if name in request.fixturenames]
     yield
     for log in logs:
@@ -149,7 +150,7 @@ def fixture_connect(postfix):
 
 @pytest.fixture(name="desk")
 def fixture_desk(postfix, db):
-    """Runs an attempt and gathers what the client, the audit table and the log say of it."""
+    """Runs an attempt and collects what the client, the audit table and the log say about it."""
     return Desk(postfix, Audit(db))
 
 

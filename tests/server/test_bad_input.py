@@ -18,16 +18,21 @@ class Case:
     shown: str = None  # username of the row; default: not looked at
 
 
-FORGED = ('x\r\nNov 24 00:00:00 mail postfix/smtpd[1]: warning: SASL authentication failure: '
-          'pgsasl: rejected reason=forged username="{id}"')
+FORGED = (
+    "x\r\nNov 24 00:00:00 mail postfix/smtpd[1]: warning: SASL authentication failure: "
+    'pgsasl: rejected reason=forged username="{id}"'
+)
 
 CASES = {
-    "SQL in the name": Case(b"\0{id}'; DELETE FROM pgsasl.smtp_users; --\0pw", REJECTED, "unknown_user",
-                            "{id}'; DELETE FROM pgsasl.smtp_users; --"),
+    "SQL in the name": Case(
+        b"\0{id}'; DELETE FROM pgsasl.smtp_users; --\0pw",
+        REJECTED,
+        "unknown_user",
+        "{id}'; DELETE FROM pgsasl.smtp_users; --",
+    ),
     "SQL in the name, LOGIN": Case((b"{id}' OR '1'='1", b"pw"), REJECTED, "unknown_user", "{id}' OR '1'='1"),
     "SQL in the password": Case(b"\0{user}\0' OR '1'='1", REJECTED, "wrong_password", "{user}"),
-    "backslash and quotes in the name": Case(b"\0{id}\\'\"$$\\x41\0pw", REJECTED, "unknown_user",
-                                             "{id}\\'\"$$\\x41"),
+    "backslash and quotes in the name": Case(b"\0{id}\\'\"$$\\x41\0pw", REJECTED, "unknown_user", "{id}\\'\"$$\\x41"),
     "a pattern for a name": Case(b"\0{id}%_%\0pw", REJECTED, "unknown_user", "{id}%_%"),
     "a format for a name": Case(b"\0{id}%n%s%s%n\0pw", REJECTED, "unknown_user", "{id}%n%s%s%n"),
     "UTF-8 in the name": Case("\0{id}-zoë-日本-🙂\0pw".encode(), REJECTED, "unknown_user", "{id}-zoë-日本-🙂"),
@@ -36,8 +41,7 @@ CASES = {
     "invalid UTF-8 in the name, LOGIN": Case((b"{id}\xe9x", b"pw"), MALFORMED, "malformed_response", "{id}\\xe9x"),
     "UTF-8 cut short in the name": Case(b"\0{id}\xe6\x97\0pw", MALFORMED, "malformed_response", "{id}\\xe6\\x97"),
     "over-long UTF-8 in the name": Case(b"\0{id}\xc0\xaf\0pw", MALFORMED, "malformed_response", "{id}\\xc0\\xaf"),
-    "a surrogate in the name": Case(b"\0{id}\xed\xa0\x80\0pw", MALFORMED, "malformed_response",
-                                    "{id}\\xed\\xa0\\x80"),
+    "a surrogate in the name": Case(b"\0{id}\xed\xa0\x80\0pw", MALFORMED, "malformed_response", "{id}\\xed\\xa0\\x80"),
     "invalid UTF-8 in the password": Case(b"\0{user}\0caf\xe9", MALFORMED, "malformed_response", "{user}"),
     "UTF-8 cut short in the password": Case((b"{user}", b"caf\xc3"), MALFORMED, "malformed_response", "{user}"),
     "a forged log line in the name": Case(b"\0" + FORGED.encode() + b"\0pw", REJECTED, "unknown_user", FORGED),
@@ -70,21 +74,23 @@ CASES = {
     "PLAIN with 1 NUL": Case(b"{user}\0pw", MALFORMED, "malformed_response"),
     "PLAIN with 3 NULs": Case(b"\0{user}\0pw\0x", MALFORMED, "malformed_response"),
     "PLAIN of 900 NULs": Case(b"\0" * 900, MALFORMED, "malformed_response"),
-    "authzid unlike the authcid": Case(b"another\0{user}\0right horse battery", REJECTED, "authzid_mismatch",
-                                       "{user}"),
+    "authzid unlike the authcid": Case(b"another\0{user}\0right horse battery", REJECTED, "authzid_mismatch", "{user}"),
     "authzid of another case": Case(b"{USER}\0{user}\0right horse battery", REJECTED, "authzid_mismatch", "{user}"),
 }
 
 
 def fill(octets, user, unique):
     """octets with the placeholders replaced."""
-    return octets.replace(b"{id}", unique.encode()).replace(b"{user}", user.encode()).replace(
-        b"{USER}", user.upper().encode())
+    return (
+        octets.replace(b"{id}", unique.encode())
+        .replace(b"{user}", user.encode())
+        .replace(b"{USER}", user.upper().encode())
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_bad_input(connect, desk, db, user, name):
-    """The answer, the row and the line; and the session and the database are as well as before."""
+    """The answer, the row and the line; afterwards the session and the database still work."""
     case, unique = CASES[name], f"id-{uuid.uuid4().hex[:8]}"
     parts = case.message if isinstance(case.message, tuple) else (case.message,)
     mechanism = "LOGIN" if len(parts) == 2 else "PLAIN"
@@ -106,20 +112,20 @@ def test_bad_input(connect, desk, db, user, name):
 
 
 def test_authzid_equal(connect, desk, user):
-    """To act as oneself is nothing special (RFC 4616)."""
+    """An authzid equal to the user name is accepted (RFC 4616)."""
     outcome = desk.attempt(connect().authenticate, "PLAIN", plain(*user.octets, user.octets[0]))
     assert (outcome.reply, outcome.rows) == (ACCEPTED, [])
 
 
 def test_name_in_another_case(connect, desk, user):
-    """User names are compared as they are."""
+    """User names are case-sensitive."""
     outcome = desk.attempt(connect().authenticate, "PLAIN", plain(user.name.upper().encode(), user.octets[1]))
     assert (outcome.reply, outcome.row.reason) == (REJECTED, "unknown_user")
 
 
 @pytest.mark.parametrize("length, wanted", [(72, ACCEPTED), (73, REJECTED), (80, REJECTED)])
 def test_bcrypt_is_not_cut(connect, db, make_user, length, wanted):
-    """bcrypt looks at 72 bytes; a longer password that begins with the right 72 is refused."""
+    """bcrypt reads 72 bytes; a longer password that begins with the right 72 is refused."""
     user = make_user("p" * 72, stored=db.sql(f"SELECT pgsasl.hash_password('{'p' * 72}')"))
     assert connect().authenticate("PLAIN", plain(user.octets[0], b"p" * length)) == wanted
 

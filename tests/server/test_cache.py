@@ -1,6 +1,6 @@
-"""The cache of verified passwords: it spares the hash, for all smtpd processes, and lets nobody in who was shut out.
+"""The cache of verified passwords: it saves the hash, for all smtpd processes, and accepts nobody who was shut out.
 
-Whether a hash was computed shows in the CPU time of the service's processes; bcrypt at cost 12 can't be overlooked.
+The CPU time of the service's processes shows whether a hash was computed: bcrypt at cost 12 takes long enough.
 """
 
 import contextlib
@@ -15,21 +15,26 @@ from harness.hashes import PASSWORD, cheap_hash, slow_hash
 from harness.postfix import LogMark, sasl_conf
 from harness.processes import wait_for
 
-HASHED_S = 0.08  # between a slow hash and all that an AUTH takes without a hash
+HASHED_S = 0.08  # less than a slow hash, more than an AUTH without one
 
 
 @pytest.fixture(scope="module", name="cache_file")
 def fixture_cache_file(workdir):
-    """Where the cache is; smtpd makes it as root."""
+    """The cache file; smtpd creates it as root."""
     return workdir / "verified"
 
 
 def cached_service(postfix, name, path, processes="-", **options):
     """A service with a cache in path."""
     options = {f"pgsasl_{key}": value for key, value in options.items()}
-    return postfix.add_service(name, sasl_conf({
-        "pgsasl_conninfo_file": postfix.config / "sasl/pgsasl.conninfo", "pgsasl_verified_cache": path} | options),
-        processes=processes, syslog_name=f"postfix/{name}")
+    return postfix.add_service(
+        name,
+        sasl_conf(
+            {"pgsasl_conninfo_file": postfix.config / "sasl/pgsasl.conninfo", "pgsasl_verified_cache": path} | options
+        ),
+        processes=processes,
+        syslog_name=f"postfix/{name}",
+    )
 
 
 @pytest.fixture(scope="module", name="cached")
@@ -40,7 +45,7 @@ def fixture_cached(postfix, cache_file):
 
 @pytest.fixture(name="slow_user")
 def fixture_slow_user(make_user):
-    """A user whose hash shows."""
+    """A user whose hash takes long."""
     return make_user(stored=slow_hash())
 
 
@@ -57,7 +62,7 @@ def cpu_s(service):
 
 
 def attempt(service, smtp, user, password=PASSWORD, mechanism="PLAIN"):
-    """One AUTH: the reply, and whether one of the processes that were there computed a hash meanwhile."""
+    """One AUTH: the reply, and whether a process that was running before it computed a hash."""
     before = cpu_s(service)
     reply = smtp.log_in(mechanism, user.name, password)
     after = cpu_s(service)
@@ -65,7 +70,7 @@ def attempt(service, smtp, user, password=PASSWORD, mechanism="PLAIN"):
 
 
 def login(service, user, mechanism="PLAIN"):
-    """One right AUTH in a session of its own: whether it cost a hash."""
+    """One accepted AUTH in a session of its own: True when it computed a hash."""
     with Smtp(service) as smtp:
         reply, hashed = attempt(service, smtp, user, mechanism=mechanism)
     assert reply == ACCEPTED
@@ -73,7 +78,7 @@ def login(service, user, mechanism="PLAIN"):
 
 
 def test_one_hash_for_many_logins(cached, slow_user):
-    """The first login pays, the next ones do not, of either mechanism; a wrong password always does."""
+    """The first login computes a hash, later ones of either mechanism do not; a wrong password always does."""
     assert login(cached, slow_user)
     assert not login(cached, slow_user)
     assert not login(cached, slow_user, "LOGIN")
@@ -84,14 +89,14 @@ def test_one_hash_for_many_logins(cached, slow_user):
 
 
 def test_without_the_option(postfix, slow_user):
-    """Off by default: the control of the test before."""
+    """The cache is off by default."""
     service = postfix.services["plain"]
     assert login(service, slow_user)
     assert login(service, slow_user)
 
 
 def test_processes_share_it(cached, slow_user, postfix, cache_file):
-    """What one process verified another need not, side by side or later, nor another service with the same file."""
+    """A password that one process verified costs no other process a hash, nor another service with the same file."""
     log = LogMark(postfix)
     with Smtp(cached) as first, Smtp(cached) as second, Smtp(cached) as third:
         assert attempt(cached, first, slow_user) == (ACCEPTED, True)
@@ -103,7 +108,7 @@ def test_processes_share_it(cached, slow_user, postfix, cache_file):
 
 
 def test_the_file(cached, slow_user, cache_file):
-    """Root's alone, and without a byte of name or password."""
+    """Only root can read the file, and it contains neither name nor password."""
     login(cached, slow_user)
     status = cache_file.stat()
     assert (status.st_mode & 0o7777, status.st_uid, status.st_nlink) == (0o600, 0, 1)
@@ -116,29 +121,39 @@ NEW_PASSWORD = "quite another one"
 REVOCATIONS = {
     "password changed by plain SQL": (
         "UPDATE pgsasl.smtp_users SET password_hash = '{new_hash}', rotation_grace = '0' WHERE username = '{name}'",
-        REJECTED, {"wrong_password", "stale_password"}),
+        REJECTED,
+        {"wrong_password", "stale_password"},
+    ),
     "password set": ("SELECT pgsasl.set_password('{name}', '{new}')", REJECTED, {"wrong_password", "stale_password"}),
     "disabled": ("UPDATE pgsasl.smtp_users SET enabled = false WHERE username = '{name}'", REJECTED, {"disabled_user"}),
     "deleted": ("DELETE FROM pgsasl.smtp_users WHERE username = '{name}'", REJECTED, {"deleted_user"}),
-    "suspended": ("UPDATE pgsasl.accounts SET standing = 'suspended' WHERE account_id = {account_id}",
-                  REJECTED, {"account_suspended"}),
+    "suspended": (
+        "UPDATE pgsasl.accounts SET standing = 'suspended' WHERE account_id = {account_id}",
+        REJECTED,
+        {"account_suspended"},
+    ),
     "address taken off the list": (
         "UPDATE pgsasl.smtp_users SET allowed_networks = '{{192.0.2.0/24}}' WHERE username = '{name}'",
-        NOT_AUTHORIZED, {"ip_not_authorized"}),
+        NOT_AUTHORIZED,
+        {"ip_not_authorized"},
+    ),
 }
 
 
 @pytest.mark.parametrize("revocation", REVOCATIONS)
 def test_revoked_at_once(db, desk, cached, make_user, revocation):
-    """The AUTH after the commit is refused, in the same session too, though the password was verified just now."""
+    """The first AUTH after the commit is refused, even in the same session and just after a verification."""
     statement, wanted, reasons = REVOCATIONS[revocation]
     user = make_user(stored=cheap_hash(PASSWORD))
     with Smtp(cached) as smtp, Smtp(cached) as other:
         for session in (smtp, other):
             assert session.authenticate("PLAIN", plain(*user.octets)) == ACCEPTED
     with Smtp(cached) as smtp, Smtp(cached) as other:
-        db.sql(statement.format(name=user.name, account_id=user.account_id, new=NEW_PASSWORD,
-                                new_hash=cheap_hash(NEW_PASSWORD)))
+        db.sql(
+            statement.format(
+                name=user.name, account_id=user.account_id, new=NEW_PASSWORD, new_hash=cheap_hash(NEW_PASSWORD)
+            )
+        )
         for session in (smtp, other):
             outcome = desk.attempt(session.authenticate, "PLAIN", plain(*user.octets))
             assert outcome.reply == wanted
@@ -146,7 +161,7 @@ def test_revoked_at_once(db, desk, cached, make_user, revocation):
 
 
 def test_entries_end(postfix, workdir, slow_user):
-    """After the time set a login pays again, though hits came in between."""
+    """After the configured time a login computes a hash again, even if there were hits in between."""
     service = cached_service(postfix, "short", workdir / "short", verified_cache_ttl_s=1)
     assert login(service, slow_user)
     assert not login(service, slow_user)
@@ -154,7 +169,7 @@ def test_entries_end(postfix, workdir, slow_user):
 
 
 def test_removed(postfix, workdir, slow_user):
-    """rm empties it at once; processes that start afterwards make a new one."""
+    """Removing the file empties the cache at once; processes that start later create a new one."""
     path = workdir / "removed"
     service = cached_service(postfix, "removed", path)
     with Smtp(service) as smtp, Smtp(service) as other:
@@ -169,7 +184,7 @@ def test_removed(postfix, workdir, slow_user):
 
 
 def write(path, content=b"", mode=0o600):
-    """A file of these octets."""
+    """A file with these bytes."""
     path.write_bytes(content)
     path.chmod(mode)
 
@@ -185,7 +200,7 @@ BAD_FILES = {
 
 
 def test_bad_files(postfix, workdir, user):
-    """Each is one clear line, left as it is, and logins go on without a cache."""
+    """Each is logged in one line and left unchanged; logins continue without a cache."""
     services = {}
     for kind, (make, _) in BAD_FILES.items():
         path = workdir / "no-directory/file" if kind == "nowhere" else workdir / f"bad-{kind}"

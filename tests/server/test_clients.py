@@ -1,4 +1,4 @@
-"""The clients that people use, through the very services of contrib/postfix."""
+"""The clients that people use, on the services of contrib/postfix."""
 
 from dataclasses import replace
 
@@ -23,16 +23,17 @@ def test_log_in_and_send(service, postfix, user, client, mechanism, service_name
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("client", CLIENTS)
 def test_wrong_password(service, postfix, desk, user, client, mechanism):
-    """Each hears the same and leaves one row; clients that try twice leave two."""
+    """Every client gets the same answer and leaves one row; clients that try twice leave two."""
     outcome = desk.attempt(CLIENTS[client], service["submission"], user.name, "wrong", mechanism, postfix.certificate)
     assert outcome.reply.reply == REJECTED, outcome.reply.transcript
     assert {(row.username, row.reason, row.mechanism) for row in outcome.rows} == {
-        (user.name, "wrong_password", mechanism)}
+        (user.name, "wrong_password", mechanism)
+    }
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_no_login_before_tls(service, mechanism):
-    """The sample's smtpd_tls_auth_only: nothing is offered, nothing reaches us in clear."""
+    """The sample's smtpd_tls_auth_only: AUTH is neither offered nor accepted in clear."""
     with Smtp(replace(service["submission"], tls="none")) as smtp:
         assert smtp.mechanisms() == []
         assert smtp.command(b"AUTH " + mechanism.encode()).code in (503, 530, 538)

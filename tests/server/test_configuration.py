@@ -1,4 +1,4 @@
-"""Options: tables of a site's own, and wrong values, which are one clear line and never a 535."""
+"""Options: a site's own tables, and wrong values, which are logged once and never cause a 535."""
 
 import uuid
 
@@ -13,10 +13,13 @@ from harness.postfix import LogMark
 @pytest.fixture(name="own_user")
 def fixture_own_user(db):
     """Adds a row to the site's own table and returns its name."""
+
     def own_user(enabled=True, standing="good", stored=cheap_hash(PASSWORD)):
         name = f"own-{uuid.uuid4().hex[:8]}"
-        db.sql("INSERT INTO mail_users VALUES "
-               f"({literal(name)}, {literal(stored)}, {literal(enabled)}, {literal(standing)})")
+        db.sql(
+            "INSERT INTO mail_users VALUES "
+            f"({literal(name)}, {literal(stored)}, {literal(enabled)}, {literal(standing)})"
+        )
         return name
 
     return own_user
@@ -53,7 +56,7 @@ def test_own_table(connect, desk, own_user, name, mechanism):
 
 
 def test_own_table_unknown(connect, desk):
-    """No row is no user."""
+    """A query without a row means an unknown user."""
     outcome = desk.attempt(connect("own-table").log_in, "PLAIN", "nobody", "pw")
     assert (outcome.reply, outcome.row.reason) == (REJECTED, "unknown_user")
 
@@ -65,14 +68,14 @@ def test_own_table_odd_standing(connect, own_user):
 
 
 def test_no_hash_column(connect, desk, own_user):
-    """The operator's mistake: 454, a row, and a line that names the column."""
+    """A query without the column is the operator's mistake: 454, a row, and a line that names the column."""
     outcome = desk.attempt(connect("no-hash-column").log_in, "PLAIN", own_user(), PASSWORD)
     assert (outcome.reply, outcome.row.reason) == (LATER, "backend_unavailable")
     (line,) = outcome.lines()
     assert "password_hash" in line and "pgsasl_user_query" in line
 
 
-# service: what its configuration has wrong; what the line has to name beside the file
+# Service: what the log line must contain beside the file name.
 WRONG = {"wrong-value": ["pgsasl_timeout_ms"], "wrong-file": ["pgsasl_conninfo_file", "config/sasl/nowhere"]}
 
 
@@ -88,7 +91,7 @@ def test_wrong_option(connect, user, service_name, mechanism):
 
 @pytest.mark.parametrize("service_name", WRONG)
 def test_wrong_option_is_logged_once(postfix, service_name):
-    """One line a process, when it starts, that names the option and the file."""
+    """Each process logs one line when it starts; it names the option and the file."""
     name = f"{service_name}-alone"
     text = (postfix.config / f"sasl/{service_name}.conf").read_text(encoding="utf-8")
     log = LogMark(postfix)

@@ -19,10 +19,12 @@ NAME, WRONG_NAME = "IP:127.0.0.1,DNS:localhost", "DNS:elsewhere.test"
 
 
 class TlsCluster:
-    """A cluster that lets the plugin in over TLS only, and only with a client certificate."""
+    """A cluster that accepts the plugin only over TLS and only with a client certificate."""
 
-    HBA = f"hostssl all {PLUGIN_LOGIN} 127.0.0.1/32 scram-sha-256 clientcert=verify-full\n" \
-          f"host all {PLUGIN_LOGIN} all reject\n"
+    HBA = (
+        f"hostssl all {PLUGIN_LOGIN} 127.0.0.1/32 scram-sha-256 clientcert=verify-full\n"
+        f"host all {PLUGIN_LOGIN} all reject\n"
+    )
 
     def __init__(self, base, authority):
         self.cluster = Cluster.create(base)
@@ -92,12 +94,21 @@ def fixture_server(workdir, ours, library):
 @pytest.fixture(scope="module", name="add_service")
 def fixture_add_service(postfix, server, ours, client):
     """Adds a service whose conninfo has these words beside the usual ones."""
+
     def add_service(name, **words):
-        usual = {"sslmode": "verify-full", "sslrootcert": ours.certificate, "sslcert": client.certificate,
-                 "sslkey": client.key}
+        usual = {
+            "sslmode": "verify-full",
+            "sslrootcert": ours.certificate,
+            "sslcert": client.certificate,
+            "sslkey": client.key,
+        }
         conninfo = server.cluster.conninfo(**{word: value for word, value in (usual | words).items() if value})
-        return postfix.add_service(name, sasl_conf({"pgsasl_conninfo_file": None, "pgsasl_conninfo": conninfo}),
-                                   processes=1, syslog_name=f"postfix/{name}")
+        return postfix.add_service(
+            name,
+            sasl_conf({"pgsasl_conninfo_file": None, "pgsasl_conninfo": conninfo}),
+            processes=1,
+            syslog_name=f"postfix/{name}",
+        )
 
     return add_service
 
@@ -106,16 +117,22 @@ RIGHT, WRONG = plain(b"app", PASSWORD.encode()), plain(b"app", b"wrong")
 
 
 def test_verify_full(server, identities, add_service):
-    """Certificates that nobody in the chroot could read; and again after the connection was lost."""
+    """Certificates that are unreadable in the chroot work, also when the connection is made again."""
     server.present(identities["good"])
     with Smtp(add_service("tls-full")) as smtp:
         for _ in range(2):
             assert smtp.authenticate("PLAIN", WRONG) == REJECTED
-            server.cluster.admin(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{PLUGIN_LOGIN}'")
+            server.cluster.admin(
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{PLUGIN_LOGIN}'"
+            )
         assert smtp.authenticate("PLAIN", RIGHT) == ACCEPTED
-        assert server.cluster.admin(
-            "SELECT ssl, client_dn FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
-            f"WHERE usename = '{PLUGIN_LOGIN}'") == f"t|/CN={PLUGIN_LOGIN}"
+        assert (
+            server.cluster.admin(
+                "SELECT ssl, client_dn FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
+                f"WHERE usename = '{PLUGIN_LOGIN}'"
+            )
+            == f"t|/CN={PLUGIN_LOGIN}"
+        )
 
 
 REFUSALS = {
@@ -128,7 +145,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize("shown", REFUSALS)
 def test_refused_certificates(postfix, server, ours, identities, add_service, shown):
-    """A server that can't be trusted is an outage, with a line that says why; the right certificate ends it."""
+    """A server that cannot be trusted is an outage, and the log says why; the right certificate ends it."""
     words = {}
     if shown == "revoked":
         ours.revoke(identities[shown])
@@ -144,7 +161,7 @@ def test_refused_certificates(postfix, server, ours, identities, add_service, sh
 
 
 def test_verify_ca_minds_no_name(server, identities, add_service):
-    """verify-ca asks for the authority alone."""
+    """verify-ca checks only the authority."""
     server.present(identities["of another host"])
     with Smtp(add_service("tls-ca", sslmode="verify-ca")) as smtp:
         assert smtp.authenticate("PLAIN", RIGHT) == ACCEPTED
@@ -160,27 +177,35 @@ def test_no_client_certificate(postfix, server, identities, add_service):
 
 
 FAULTS = {
-    "no file": (lambda base, ours, client: {"sslrootcert": base / "nowhere.pem"},
-                r"sslrootcert \S*nowhere.pem cannot be used: No such file"),
-    "no certificate in it": (lambda base, ours, client: {"sslrootcert": ours.config},
-                             r"sslrootcert \S*openssl.cnf cannot be used: no certificate or crl found"),
+    "no file": (
+        lambda base, ours, client: {"sslrootcert": base / "nowhere.pem"},
+        r"sslrootcert \S*nowhere.pem cannot be used: No such file",
+    ),
+    "no certificate in it": (
+        lambda base, ours, client: {"sslrootcert": ours.config},
+        r"sslrootcert \S*openssl.cnf cannot be used: no certificate or crl found",
+    ),
     "another's key": (lambda base, ours, client: {"sslkey": ours.key}, r"sslkey \S*ca.key is not the key of sslcert"),
-    "key for all to read": (lambda base, ours, client: {"sslkey": open_copy(client.key, base)},
-                            r"sslkey \S*open.key must be a file that others cannot read"),
-    "key with a pass phrase": (lambda base, ours, client: {"sslkey": locked_copy(client.key, base)},
-                               r"sslkey \S*locked.key cannot be used"),
+    "key for all to read": (
+        lambda base, ours, client: {"sslkey": open_copy(client.key, base)},
+        r"sslkey \S*open.key must be a file that others cannot read",
+    ),
+    "key with a pass phrase": (
+        lambda base, ours, client: {"sslkey": locked_copy(client.key, base)},
+        r"sslkey \S*locked.key cannot be used",
+    ),
 }
 
 
 def open_copy(key, base):
-    """The key, for all to read."""
+    """A copy of the key that everybody can read."""
     shutil.copy(key, base / "open.key")
     (base / "open.key").chmod(0o644)
     return base / "open.key"
 
 
 def locked_copy(key, base):
-    """The key under a pass phrase that nobody gives."""
+    """A copy of the key with a pass phrase."""
     run("openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:unknown", "-out", base / "locked.key")
     (base / "locked.key").chmod(0o600)
     return base / "locked.key"
@@ -188,7 +213,7 @@ def locked_copy(key, base):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faulty_files(postfix, workdir, ours, client, add_service, fault):
-    """A file that can't be used is one clear line, and a temporary failure for clients."""
+    """An unusable file is logged in one line, and clients get a temporary failure."""
     words, line = FAULTS[fault]
     name = "tls-fault-" + fault.replace(" ", "-").replace("'", "")
     log = LogMark(postfix)

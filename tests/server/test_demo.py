@@ -1,4 +1,4 @@
-"""contrib/demo.sh ends well, on the module under test, and leaves nothing behind."""
+"""contrib/demo.sh succeeds with the module under test, and leaves nothing behind."""
 
 import os
 import textwrap
@@ -49,7 +49,7 @@ def test_demo(demo):
 
 
 def test_keep_and_stop(demo):
-    """--keep leaves the servers up, and what it says how to go on works; -v shows the commands that people would type."""
+    """--keep leaves the servers running, and its instructions work; -v shows the commands."""
     done = demo("-v", "--keep")
     assert done.returncode == 0, done.stdout + done.stderr
     for command in ("+ swaks --server 127.0.0.1", "+ curl --silent", "+ psql -X", "+ postfix -c"):
@@ -57,7 +57,8 @@ def test_keep_and_stop(demo):
     assert processes_of(demo.scratch) != []
     log_in, query, stop = (
         textwrap.dedent(done.stdout.split(before)[1].split(after)[0])
-        for before, after in (("Log in and send:\n", "Query:"), ("Query:\n", "Look:"), ("Stop:\n", "\n\n")))
+        for before, after in (("Log in and send:\n", "Query:"), ("Query:\n", "Look:"), ("Stop:\n", "\n\n"))
+    )
     assert "queued as" in run("bash", "-c", log_in).stdout
     assert "account_suspended" in run("bash", "-c", query).stdout
     run("bash", "-c", stop, cwd=SOURCE)

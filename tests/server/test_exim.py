@@ -1,4 +1,4 @@
-"""The promises once more on Exim, which starts libsasl anew for every AUTH, as its own user."""
+"""The same on Exim, which starts libsasl for every AUTH, as its own user."""
 
 import contextlib
 import pwd
@@ -32,14 +32,14 @@ LIMIT_S = TIMEOUT_MS / 1000 + 1.5  # a busy machine, the hash, and Exim's start 
 
 @pytest.fixture(name="configure")
 def fixture_configure(exim):
-    """Changes options of the sample's SASL configuration, which stands again after the test."""
+    """Changes options of the sample's SASL configuration; the sample is restored after the test."""
     yield exim.configure
     exim.configure()
 
 
 @pytest.fixture(name="clear")
 def fixture_clear(exim, configure):
-    """The port without TLS, with TLS not asked for either."""
+    """The port without TLS; the plugin does not require TLS."""
     configure(pgsasl_require_tls="no")
     return exim.services["clear"]
 
@@ -64,7 +64,7 @@ def test_log_in_and_send(exim, user, client, mechanism, service_name):
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_not_offered_before_tls(exim, mechanism):
-    """The sample's server_advertise_condition: nothing reaches us in clear."""
+    """The sample's server_advertise_condition: AUTH is not offered in clear."""
     with Smtp(replace(exim.services["submission"], tls="none")) as smtp:
         assert smtp.mechanisms() == []
         assert smtp.command(b"AUTH " + mechanism.encode()) == NOT_OFFERED
@@ -72,7 +72,7 @@ def test_not_offered_before_tls(exim, mechanism):
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_require_tls(exim, exim_desk, user, mechanism):
-    """pgsasl_require_tls: refused where Exim reports no TLS, whatever it offered; the password is right."""
+    """pgsasl_require_tls: a right password is refused where Exim reports no TLS."""
     outcome = exim_desk.attempt(log_in, exim.services["clear"], mechanism, user.name, user.password)
     assert outcome.reply == REJECTED
     assert (outcome.row.reason, outcome.line()["reason"]) == ("tls_required", "tls_required")
@@ -119,7 +119,7 @@ def test_answered_by_the_host(clear, exim_desk, name):
 
 
 def test_unreadable_configuration(exim, exim_desk, user, configure):
-    """The one trap, as contrib/exim/README.md warns: to libsasl there is then no configuration, and we are not asked."""
+    """contrib/exim/README.md warns of it: libsasl then sees no configuration and does not call the plugin."""
     configure(pgsasl_require_tls="no")
     (exim.sasl / "exim.conf").chmod(0o600)
     outcome = exim_desk.attempt(log_in, exim.services["clear"], "PLAIN", user.name, user.password)
@@ -128,7 +128,7 @@ def test_unreadable_configuration(exim, exim_desk, user, configure):
 
 
 def test_session_goes_on(clear, user):
-    """One connection, one failure after another of several kinds, then the right one: a process that starts libsasl often."""
+    """Several failures on one connection, then a right password: one process starts libsasl each time."""
     with Smtp(clear) as smtp:
         for mechanism in ("PLAIN", "LOGIN", "LOGIN"):
             assert smtp.log_in(mechanism, user.name, "wrong") == REJECTED
@@ -142,7 +142,7 @@ WRONG = {"pgsasl_timeout_ms": "soon", "pgsasl_conninfo_file": "/nowhere/at-all",
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("option", WRONG)
 def test_wrong_option(exim, user, configure, option, mechanism):
-    """435, and one clear line for each AUTH, neither none nor two."""
+    """435, and exactly one line for each AUTH."""
     configure(**{"pgsasl_require_tls": "no", option: WRONG[option]})
     for _ in range(2):
         log = LogMark(exim)
@@ -189,9 +189,12 @@ def reasons(db, name):
 
 @pytest.fixture(name="spooling")
 def fixture_spooling(exim, spool, configure):
-    """The port without TLS; what the database does not take is spooled, and the deadline is short."""
+    """The port without TLS, with a spool and a short deadline."""
+
     def spooling(**options):
-        configure(**{"pgsasl_require_tls": "no", "pgsasl_timeout_ms": TIMEOUT_MS, "pgsasl_spool_file": spool.path} | options)
+        configure(
+            **{"pgsasl_require_tls": "no", "pgsasl_timeout_ms": TIMEOUT_MS, "pgsasl_spool_file": spool.path} | options
+        )
         return exim.services["clear"]
 
     return spooling
@@ -199,7 +202,7 @@ def fixture_spooling(exim, spool, configure):
 
 @pytest.mark.parametrize("fault", faults.LOOK_UP_FAULTS)
 def test_nothing_known(spooling, spool, cluster, db, user, fault):
-    """435 for everybody, in time; the rows are in the spool, and the next login drains them."""
+    """435 for every login, in time; the rows are in the spool, and the next login drains it."""
     service = spooling()
     with faults.LOOK_UP_FAULTS[fault](cluster):
         for number, mechanism in enumerate(MECHANISMS):
@@ -212,7 +215,7 @@ def test_nothing_known(spooling, spool, cluster, db, user, fault):
     assert reasons(db, user.name) == ["backend_unavailable"] * 4
 
 
-# The way to the database is at fault: options that replace the connection string.
+# Words of the connection string that lead nowhere.
 LOST = {
     "name that does not resolve": {"host": "no-such-host.invalid"},
     "wrong database password": {"password": "another"},
@@ -223,7 +226,7 @@ LOST = {
 
 @pytest.mark.parametrize("fault", [*LOST, "listener that says nothing"])
 def test_never_reached(spooling, spool, cluster, db, user, fault):
-    """The same where the connection string leads nowhere."""
+    """The same when the connection string leads nowhere."""
     with silent_listener() as silent:
         words = LOST.get(fault, {"port": silent})
         service = spooling(pgsasl_conninfo_file=None, pgsasl_conninfo=cluster.conninfo(**words))
@@ -236,19 +239,20 @@ def test_never_reached(spooling, spool, cluster, db, user, fault):
 
 
 def test_dropped_packets(spooling, spool, cluster, db, user):
-    """The way to the database swallows all packets; once it does not, the first login is accepted."""
+    """The network drops all packets to the database; once it stops, the first login is accepted."""
     with contextlib.ExitStack() as stack:
         network = faults.Network()
         stack.callback(network.close)
         relay = faults.Relay(cluster, network.ADDRESS, network.NAME)
         stack.callback(relay.close)
-        service = spooling(pgsasl_conninfo_file=None,
-                           pgsasl_conninfo=cluster.conninfo(host=network.ADDRESS, port=relay.port))
+        service = spooling(
+            pgsasl_conninfo_file=None, pgsasl_conninfo=cluster.conninfo(host=network.ADDRESS, port=relay.port)
+        )
         with network.dropping():
             for mechanism in MECHANISMS:
                 assert answer(service, mechanism, user.name, user.password) == LATER
         assert len(spool.waiting()) == 2
-        for _ in range(5):  # a login that had to wait for the way to be open again leaves the rows to the next
+        for _ in range(5):  # a login that waited for the network leaves the rows to the next one
             assert answer(service, "LOGIN", user.name, user.password) == ACCEPTED
             if not spool.waiting():
                 break
@@ -257,7 +261,7 @@ def test_dropped_packets(spooling, spool, cluster, db, user):
 
 
 def test_disk_full(spooling, spool, workdir):
-    """No room for a row: right is right and wrong is wrong, and once there is room the rows are moved on."""
+    """There is no room for a row: the answers stay right, and once there is room the spool is drained."""
     cluster = Cluster.create(workdir / "exim-small")
     with contextlib.ExitStack() as stack:
         stack.callback(cluster.stop)
@@ -291,7 +295,7 @@ def test_audit_changes_no_verdict(spooling, spool, cluster, db, user, fault):
 
 @pytest.mark.parametrize("password, later", [(PASSWORD, ACCEPTED), ("wrong", REJECTED)], ids=["right", "wrong"])
 def test_frozen_in_the_middle(spooling, cluster, db, user, password, later):
-    """The server freezes between name and password; the same connection's next AUTH is answered as it should be."""
+    """The server freezes between name and password; the next AUTH of the same connection gets the right answer."""
     with Smtp(spooling(), limit_s=LIMIT_S) as smtp:
         smtp.command(b"AUTH LOGIN")
         smtp.command(encode(user.octets[0]))
@@ -304,8 +308,8 @@ def test_frozen_in_the_middle(spooling, cluster, db, user, password, later):
 
 
 def test_many_at_once(spooling, spool, cluster, db, user):
-    """As many processes as clients append to one spool, then drain it: nothing is lost and nothing counted twice."""
-    service, clients = spooling(pgsasl_timeout_ms=20000), 12  # it is not the deadline that is tried here
+    """Many processes append to one spool and then drain it: no row is lost or counted twice."""
+    service, clients = spooling(pgsasl_timeout_ms=20000), 12  # this test is not about the deadline
 
     def attempt(password):
         return log_in(service, "PLAIN", user.name, password)
@@ -320,7 +324,7 @@ def test_many_at_once(spooling, spool, cluster, db, user):
 
 
 def test_start_as_root(workdir, plugins, library, cluster, make_user):
-    """The daemon starts libsasl as root: the files that it makes then are of use to Exim's own user."""
+    """The daemon starts libsasl as root: Exim's own user can use the files that it creates then."""
     exim = Exim(workdir / "exim-from-root", find_exim(), plugins, cluster.conninfo(), sanitizer_of(library))
     spool, cache = spool_of(exim), exim.base / "queue/verified"
     options = {"pgsasl_require_tls": "no", "pgsasl_spool_file": spool.path, "pgsasl_verified_cache": cache}

@@ -1,4 +1,4 @@
-"""A primary and a standby: who is asked, what a dead primary costs, and what is left after a failover."""
+"""A primary and a standby: which one is queried, what a dead primary costs, and which rows survive a failover."""
 
 import pytest
 from harness.answers import ACCEPTED, LATER, REJECTED
@@ -17,7 +17,7 @@ LIMIT_S = TIMEOUT_MS / 1000 + 1.5
 
 
 class Pair:
-    """A primary, its standby, and services that ask them."""
+    """A primary, its standby, and services that query them."""
 
     def __init__(self, workdir, postfix):
         self.workdir, self.postfix = workdir, postfix
@@ -39,19 +39,24 @@ class Pair:
 
     def conninfo(self, *clusters, **more):
         """One connection string for several servers."""
-        return self.primary.conninfo(host=",".join("127.0.0.1" for _ in clusters),
-                                     port=",".join(str(one.port) for one in clusters), **more)
+        return self.primary.conninfo(
+            host=",".join("127.0.0.1" for _ in clusters), port=",".join(str(one.port) for one in clusters), **more
+        )
 
     def service(self, name, conninfo, audit=None):
         """A service of one process, with a spool of its own."""
-        options = {"pgsasl_conninfo_file": None, "pgsasl_conninfo": conninfo, "pgsasl_timeout_ms": TIMEOUT_MS,
-                   "pgsasl_spool_file": self.spool(name).path}
+        options = {
+            "pgsasl_conninfo_file": None,
+            "pgsasl_conninfo": conninfo,
+            "pgsasl_timeout_ms": TIMEOUT_MS,
+            "pgsasl_spool_file": self.spool(name).path,
+        }
         if audit:
             options["pgsasl_audit_conninfo"] = audit
         return self.postfix.add_service(name, sasl_conf(options), processes=1)
 
     def spool(self, name):
-        """Where the service's rows wait."""
+        """The service's spool."""
         return Spool(self.workdir / f"{name}.spool")
 
 
@@ -74,7 +79,7 @@ def reasons(cluster, name):
 
 
 def asked(cluster, name):
-    """True where a session of this application_name is."""
+    """True when the server has a session with this application_name."""
     return cluster.admin(f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{name}'") != "0"
 
 
@@ -92,19 +97,25 @@ ATTRS = {
 
 @pytest.mark.parametrize("what", ATTRS)
 def test_who_is_asked(pair, what):
-    """libpq's word for it holds, and a hot standby answers look-ups."""
+    """target_session_attrs decides, and a hot standby answers look-ups."""
     attrs, order, wanted = ATTRS[what]
     name = "ha-" + what.replace(" ", "-").replace(",", "")
-    service = pair.service(name, pair.conninfo(*(getattr(pair, which) for which in order), target_session_attrs=attrs,
-                                               application_name=name))
+    service = pair.service(
+        name,
+        pair.conninfo(*(getattr(pair, which) for which in order), target_session_attrs=attrs, application_name=name),
+    )
     assert answer(service, "app-1", PASSWORD) == ACCEPTED
     assert [which for which in order if asked(getattr(pair, which), name)] == [wanted]
 
 
 def test_failover(pair):
-    """The primary dies. Who looks up on the standby goes on; who needs the primary says later; nothing is lost or doubled."""
+    """The primary dies: the standby answers look-ups, who needs the primary gets 454, no row is lost or doubled."""
     both = pair.standby, pair.primary
-    split = pair.service("ha-split", pair.conninfo(*both, target_session_attrs="any"), pair.conninfo(*both, target_session_attrs="read-write"))
+    split = pair.service(
+        "ha-split",
+        pair.conninfo(*both, target_session_attrs="any"),
+        pair.conninfo(*both, target_session_attrs="read-write"),
+    )
     single = pair.service("ha-single", pair.conninfo(*both, target_session_attrs="read-write"))
     for service, name in ((split, "app-2"), (single, "app-3")):
         assert answer(service, name, "wrong") == REJECTED
@@ -122,6 +133,7 @@ def test_failover(pair):
     pair.standby.promote()
     assert answer(single, "app-3", PASSWORD) == ACCEPTED
     for service, name, user in ((split, "ha-split", "app-2"), (single, "ha-single", "app-3")):
+
         def drained(service=service, name=name, user=user):
             assert answer(service, user, PASSWORD) == ACCEPTED
             return not pair.spool(name).waiting()
@@ -133,7 +145,7 @@ def test_failover(pair):
 
 
 def test_demoted(pair):
-    """A server that turns read-only under a kept connection: the row goes to the one that takes it."""
+    """A server becomes read-only under an open connection: the row goes to the other one."""
     pair.primary.start()  # after test_failover there are two that take rows
     service = pair.service("ha-demoted", pair.conninfo(pair.primary, pair.standby, target_session_attrs="read-write"))
     assert answer(service, "app-4", "wrong") == REJECTED

@@ -1,4 +1,4 @@
-"""The module in programs of our own: threads, fork, many lives, failing memory; no leak, no descriptor left over."""
+"""The module in small programs: threads, fork, many lives, failing memory; no leak, no descriptor left open."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ VALGRIND = ("valgrind", "--quiet", "--leak-check=full", "--errors-for-leak-kinds
 
 @pytest.fixture(name="configure")
 def fixture_configure(tmp_path, library, cluster, db):
-    """Writes the SASL configuration of a host, and says in which environment it finds the module."""
+    """Writes a host's SASL configuration; returns its directory and an environment in which libsasl finds us."""
     del db
 
     def configure(conninfo=None, **options):
@@ -36,33 +36,43 @@ def program(name):
 
 
 def valgrind():
-    """What goes before a program of the build to run it under valgrind."""
+    """The command that runs a program of the build under valgrind."""
     return [built_library().parent.parent / "libtool", "--mode=execute", *VALGRIND]
 
 
 @pytest.fixture(name="host")
 def fixture_host(configure, library):
     """Runs saslhost; under valgrind, unless the build has a sanitizer, which looks for leaks by itself."""
+
     def run(user, password, count, conninfo=None):
         config, environment = configure(conninfo)
         command = [] if sanitizer_of(library) else valgrind()
-        return subprocess.run([*command, program("saslhost"), config, "host", str(count), user, password], env=environment,
-                              capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(
+            [*command, program("saslhost"), config, "host", str(count), user, password],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
 
     return run
 
 
-@pytest.mark.parametrize("password, count, code", [(None, LOGINS, SASL_OK), ("wrong", 20, SASL_BADAUTH)],
-                         ids=["right password", "wrong password"])
+@pytest.mark.parametrize(
+    "password, count, code",
+    [(None, LOGINS, SASL_OK), ("wrong", 20, SASL_BADAUTH)],
+    ids=["right password", "wrong password"],
+)
 def test_no_leak(host, make_user, password, count, code):
-    """The same answer each time, and nothing left behind."""
+    """The same answer each time, and no leak."""
     user = make_user()
     done = host(user.name, password or user.password, count)
     assert (done.returncode, done.stdout) == (0, f"code {code}, other 0\n"), done.stderr
 
 
 def test_no_leak_without_database(host):
-    """An outage leaves nothing behind either."""
+    """An outage causes no leak either."""
     done = host("nobody", "wrong", 20, "host=127.0.0.1 port=1 dbname=none user=none")
     assert (done.returncode, done.stdout) == (0, f"code {SASL_UNAVAIL}, other 0\n"), done.stderr
 
@@ -70,11 +80,17 @@ def test_no_leak_without_database(host):
 @pytest.fixture(name="guest")
 def fixture_guest(configure, user):
     """Starts guest in one of its modes."""
+
     def start(mode, count, command=(), **options):
         config, environment = configure(**options)
-        return subprocess.Popen([*command, program("guest"), mode, config, "host", user.name, user.password, str(count)],
-                                env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                text=True)
+        return subprocess.Popen(
+            [*command, program("guest"), mode, config, "host", user.name, user.password, str(count)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     return start
 
@@ -86,7 +102,7 @@ def finish(process):
     return out.splitlines()[-1]
 
 
-MODES = {  # mode: how often, how often under valgrind, what it prints in the end
+MODES = {  # mode: count, count under valgrind, last line
     "threads": (60, 6, "{eight} attempts, 0 wrong codes"),
     "abandoned": (100, 20, "0 wrong codes"),
     "lives": (500, 5, "0 lives failed, "),
@@ -111,15 +127,17 @@ def test_guest_leaks_nothing(guest, library, mode):
 
 
 def test_fork(guest, db, user, library):
-    """A child born in the middle of another thread's call has a connection of its own, and leaves the parent's alone."""
+    """A child forked during another thread's call has its own connection and leaves the parent's alone."""
     if "asan" in (sanitizer_of(library) or ""):
         return  # a child may find the lock of ASan's allocator taken, for good
-    db.sql("""
+    db.sql(
+        """
         CREATE TABLE asked (nth bigint GENERATED ALWAYS AS IDENTITY, username text, pid integer);
         CREATE FUNCTION by_pid(name text, client inet) RETURNS TABLE (password_hash text) LANGUAGE sql VOLATILE
             SECURITY DEFINER AS $$
                 INSERT INTO asked (username, pid) VALUES (name, pg_backend_pid());
-                SELECT password_hash FROM pgsasl.smtp_users WHERE username = name $$""")
+                SELECT password_hash FROM pgsasl.smtp_users WHERE username = name $$"""
+    )
     process = guest("fork", 1, pgsasl_user_query="SELECT * FROM by_pid($1, $2)")
     assert finish(process) == "0 children failed, 0 wrong codes in the parent"
     asked = db.rows("SELECT username, pid FROM asked ORDER BY nth")
@@ -129,14 +147,14 @@ def test_fork(guest, db, user, library):
         if row["username"] != user.name:
             children.setdefault(row["username"], set()).add(row["pid"])
     assert len(children) == 12 and all(len(pids) == 1 for pids in children.values()), children
-    # The parent's own backend asked for nobody's child, outlived them all, and was its only one.
+    # The parent used one backend from first to last, and no child used it.
     born = set().union(*children.values())
     assert len(born) == 12 and parent not in born
     assert asked[-1]["pid"] == parent and {row["pid"] for row in asked} == born | {parent}
 
 
 def test_state_of_the_process(guest, cluster):
-    """SIGPIPE at its default and a server that hangs up in between: the host lives, and finds nothing of its own changed."""
+    """With SIGPIPE at its default and a server that hangs up, the host survives and its process state is unchanged."""
     process = guest("state", 4)
     for _ in range(4):
         assert process.stdout.readline() == "attempted\n"
@@ -160,10 +178,15 @@ def fixture_trusted(cluster):
 
 
 def test_failing_memory(cluster, library, trusted, user):
-    """Each allocation in turn fails: nobody wrong is let in, nobody right refused for good, and then all is well again."""
+    """Each allocation in turn fails: no wrong password is accepted, and logins work again afterwards."""
     if sanitizer_of(library):
         return  # malloc is the sanitizer's there
-    done = subprocess.run([program("starved"), library, cluster.conninfo(user=trusted), user.name, user.password],
-                          capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [program("starved"), library, cluster.conninfo(user=trusted), user.name, user.password],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("; 0 faults\n")

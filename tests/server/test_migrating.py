@@ -22,7 +22,9 @@ DOVECOT_PROGRAM = Path("/usr/sbin/dovecot")
 DOVECOT = """
 CREATE TABLE users (username varchar(128) NOT NULL, domain varchar(128) NOT NULL, password text NOT NULL,
     home varchar(255) NOT NULL, uid integer NOT NULL, gid integer NOT NULL, active char(1) DEFAULT 'Y' NOT NULL);"""
-CYRUS = "CREATE TABLE sasl_users (username text NOT NULL, realm text NOT NULL, password text, UNIQUE (username, realm));"
+CYRUS = (
+    "CREATE TABLE sasl_users (username text NOT NULL, realm text NOT NULL, password text, UNIQUE (username, realm));"
+)
 POSTFIXADMIN = """
 CREATE TABLE domain (domain character varying(255) PRIMARY KEY);
 CREATE TABLE mailbox (username character varying(255) NOT NULL, password character varying(255) NOT NULL default '',
@@ -40,7 +42,7 @@ def blocks(section, kind):
 
 
 def hashes(producer):
-    """What other programs made of PASSWORD: rows of tests/unit/hash_vectors.h whose producer begins so."""
+    """Hashes of PASSWORD by another program: rows of tests/unit/hash_vectors.h whose producer begins with this."""
     vectors = (SOURCE / "tests/unit/hash_vectors.h").read_text(encoding="utf-8")
     found = re.findall(rf'^    {{"{re.escape(producer)}[^"]*", "{PASSWORD}",\n     "(.*)"}},$', vectors, re.MULTILINE)
     assert found, producer
@@ -63,15 +65,16 @@ def fixture_site(workdir, library):
 
 
 class Site:
-    """One who moves in."""
+    """A site that migrates."""
 
     def __init__(self, base, library):
         base.mkdir()
         self.cluster = Cluster.create(base / "postgresql")
         self.db = Session(self.cluster)
         ours = plugin_dir(base / "sasl2", {"libpgsasl.so": library})
-        self.postfix = Postfix.create(base / "postfix", [STOCK_PLUGINS, ours], self.cluster.conninfo(),
-                                      sanitizer_of(library))
+        self.postfix = Postfix.create(
+            base / "postfix", [STOCK_PLUGINS, ours], self.cluster.conninfo(), sanitizer_of(library)
+        )
         self.postfix.start()
         self.desk = Desk(self.postfix, Audit(self.db))
         self.bin = base / "bin"
@@ -89,9 +92,14 @@ class Site:
 
     def shell(self, block):
         """Runs a block as root on the mail server."""
-        environment = {"PATH": f"{self.bin}:{os.environ['PATH']}", "MAIL_CONFIG": str(self.postfix.config),
-                       "PGHOST": "127.0.0.1", "PGPORT": str(self.cluster.port), "PGUSER": OWNER,
-                       "PGPASSWORD": self.cluster.owner_password}
+        environment = {
+            "PATH": f"{self.bin}:{os.environ['PATH']}",
+            "MAIL_CONFIG": str(self.postfix.config),
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(self.cluster.port),
+            "PGUSER": OWNER,
+            "PGPASSWORD": self.cluster.owner_password,
+        }
         return run("bash", "-euo", "pipefail", "-c", block, env=environment).stdout
 
     def service(self, name, block):
@@ -105,7 +113,7 @@ class Site:
         return self.desk.attempt(log_in, service, "PLAIN", name, password, cafile=self.postfix.certificate)
 
     def load(self):
-        """The page's way from incoming into smtp_users; who is left, by name."""
+        """Runs the page's blocks from incoming to smtp_users; returns the users that were refused, by name."""
         load, left, drop = blocks("Loading", "sql")
         self.psql(load)
         self.psql(load)
@@ -123,8 +131,10 @@ def test_every_block_is_run():
 def add_dovecot_users(site, rows):
     """rows: local part, password, active."""
     for name, stored, active in rows:
-        site.db.sql(f"""INSERT INTO users VALUES
-                        ({literal(name)}, 'example.test', {literal(stored)}, '/home', 8, 8, {literal(active)})""")
+        site.db.sql(
+            f"""INSERT INTO users VALUES
+                        ({literal(name)}, 'example.test', {literal(stored)}, '/home', 8, 8, {literal(active)})"""
+        )
 
 
 @pytest.fixture(name="users")
@@ -179,11 +189,18 @@ def test_dovecot(site, users):
 def test_cyrus_sql(site):
     """Clear text is hashed once; the default realm may be sent or not."""
     site.psql(CYRUS)
-    for name, realm, password in (("Anna", "mail.example.test", PASSWORD), ("bert", "sales", PASSWORD),
-                                  ("long", "sales", "x" * 73), ("none", "sales", None)):
+    for name, realm, password in (
+        ("Anna", "mail.example.test", PASSWORD),
+        ("bert", "sales", PASSWORD),
+        ("long", "sales", "x" * 73),
+        ("none", "sales", None),
+    ):
         site.db.sql(f"INSERT INTO sasl_users VALUES ({literal(name)}, {literal(realm)}, {literal(password)})")
-    (incoming,), (gather, clear), (lines,) = (blocks("The staging table", "sql"), blocks("From Cyrus `sql`", "sql"),
-                                              blocks("Names with an @", "smtpd.conf"))
+    (incoming,), (gather, clear), (lines,) = (
+        blocks("The staging table", "sql"),
+        blocks("From Cyrus `sql`", "sql"),
+        blocks("Names with an @", "smtpd.conf"),
+    )
     for block in incoming, gather:
         site.psql(block)
     assert not site.load()
@@ -202,12 +219,18 @@ def test_postfixadmin(site):
     """Its mailbox table, moved and left where it is."""
     site.psql(POSTFIXADMIN)
     site.psql("INSERT INTO domain VALUES ('admin.test')")
-    rows = [("php", hashes("openssl passwd -6")[0], True), ("blowfish", hashes("htpasswd -B")[0], True),
-            ("doveadm", hashes("doveadm pw -s SHA512-CRYPT")[0], True), ("off", hashes("htpasswd -B")[0], False),
-            ("default", md5_crypt(), True)]
+    rows = [
+        ("php", hashes("openssl passwd -6")[0], True),
+        ("blowfish", hashes("htpasswd -B")[0], True),
+        ("doveadm", hashes("doveadm pw -s SHA512-CRYPT")[0], True),
+        ("off", hashes("htpasswd -B")[0], False),
+        ("default", md5_crypt(), True),
+    ]
     for name, stored, active in rows:
-        site.db.sql(f"""INSERT INTO mailbox (username, password, active, domain, local_part) VALUES
-                        ('{name}@admin.test', {literal(stored)}, {literal(active)}, 'admin.test', '{name}')""")
+        site.db.sql(
+            f"""INSERT INTO mailbox (username, password, active, domain, local_part) VALUES
+                        ('{name}@admin.test', {literal(stored)}, {literal(active)}, 'admin.test', '{name}')"""
+        )
     (names,), (incoming,) = blocks("Names with an @", "sql"), blocks("The staging table", "sql")
     gather, grant = blocks("From Postfixadmin", "sql")
     for block in names, incoming, gather, grant:
@@ -225,8 +248,14 @@ def test_postfixadmin(site):
 def test_saslauthd(site):
     """What getent shadow prints, of users who may log in, are locked, have expired, have no password."""
     yescrypt = hashes("mkpasswd -m yescrypt")[0]
-    entries = {"root": ("*", ""), "unix": (yescrypt, ""), "locked": (f"!{yescrypt}", ""), "expired": (yescrypt, "19001"),
-               "until": (yescrypt, "99999"), "empty": ("", "")}
+    entries = {
+        "root": ("*", ""),
+        "unix": (yescrypt, ""),
+        "locked": (f"!{yescrypt}", ""),
+        "expired": (yescrypt, "19001"),
+        "until": (yescrypt, "99999"),
+        "empty": ("", ""),
+    }
     shadow = "".join(f"{name}:{stored}:19000:0:99999:7::{end}:\n" for name, (stored, end) in entries.items())
     getent = site.bin / "getent"
     getent.write_text(f"#!/bin/sh\n[ \"$*\" = shadow ] && cat <<'END'\n{shadow}END\n", encoding="ascii")
@@ -255,14 +284,19 @@ def fixture_dovecot(site, users, workdir, missing):
     (base / "sql.conf").write_text(
         f"driver = pgsql\nconnect = host=127.0.0.1 port={site.cluster.port} dbname={DATABASE} user={OWNER} "
         f"password={site.cluster.owner_password}\npassword_query = SELECT username, domain, password FROM users "
-        "WHERE username = '%n' AND domain = '%d' AND active = 'Y'\n", encoding="ascii")
+        "WHERE username = '%n' AND domain = '%d' AND active = 'Y'\n",
+        encoding="ascii",
+    )
     (base / "dovecot.conf").write_text(
         f"base_dir = {base}/run\nstate_dir = {base}/state\nlog_path = {base}/log\nprotocols =\nssl = no\n"
-        f"auth_mechanisms = plain login\nauth_failure_delay = 0\npassdb {{\n driver = sql\n args = {base}/sql.conf\n}}\n"
+        "auth_mechanisms = plain login\nauth_failure_delay = 0\n"
+        f"passdb {{\n driver = sql\n args = {base}/sql.conf\n}}\n"
         "userdb {\n driver = static\n args = uid=nobody gid=nogroup home=/nonexistent\n}\n"
         f"service auth {{\n unix_listener {socket} {{\n mode = 0660\n user = postfix\n }}\n}}\n"
         "service anvil {\n unix_listener anvil-auth-penalty {\n mode = 0\n }\n}\n"
-        "service stats {\n unix_listener stats-writer {\n mode = 0600\n }\n}\n", encoding="ascii")
+        "service stats {\n unix_listener stats-writer {\n mode = 0600\n }\n}\n",
+        encoding="ascii",
+    )
     with subprocess.Popen([DOVECOT_PROGRAM, "-F", "-c", base / "dovecot.conf"]) as dovecot:
         try:
             wait_for(socket.exists, f"Dovecot to make {socket}")
@@ -280,19 +314,19 @@ def test_there_and_back(site, dovecot):
     submission, submissions = site.postfix.services["submission"], site.postfix.services["submissions"]
 
     def is_pgsasl(service):
-        """Whether who answers knows our user and not Dovecot's."""
+        """True when pgsasl answers: it knows our user and not Dovecot's."""
         ours = site.login(service, "ours", "a password of ours").reply
         theirs = site.login(service, "user0@example.test").reply
         assert {ours.code, theirs.code} == {235, 535}, (ours, theirs)
         return ours == ACCEPTED
 
-    def settles(service, wanted):
-        """smtpd processes from before the reload may still answer once."""
+    def switched(service, wanted):
+        """Waits: smtpd processes from before the reload may still answer once."""
         return wait_for(lambda: is_pgsasl(service) == wanted, f"pgsasl to answer: {wanted}")
 
     site.shell(back)
-    assert settles(submission, False) and settles(submissions, False)
+    assert switched(submission, False) and switched(submissions, False)
     site.shell(beside.replace("submissions/", f"127.0.0.1:{submissions.port}/"))
-    assert settles(submission, False) and settles(submissions, True)
+    assert switched(submission, False) and switched(submissions, True)
     site.shell(there)
-    assert settles(submission, True) and settles(submissions, True)
+    assert switched(submission, True) and switched(submissions, True)

@@ -11,7 +11,7 @@ from harness.processes import wait_for
 
 @pytest.fixture(scope="module", name="single")
 def fixture_single(postfix):
-    """A service of one process, so that each connection meets the same one."""
+    """A service of one process, which every connection gets."""
     return postfix.add_service("single", processes=1)
 
 
@@ -34,18 +34,18 @@ def test_stopped(postfix, cluster, user, mechanism, warm):
     log.wait_for(f"{syslog_name}/smtpd.*disconnect from")
     lines = log.lines(rf"{syslog_name}/smtpd\[\d+\]: .*pgsasl: rejected reason=backend_unavailable")
     assert len(lines) == 3
-    # Nobody restarted anything: one process from first to last.
+    # Nothing was restarted: one process from first to last.
     assert len({line.split("smtpd[")[1].split("]")[0] for line in log.lines(f"{syslog_name}/smtpd")}) == 1
 
 
 def test_malformed_needs_no_database(cluster, single):
-    """What is wrong whatever the database says stays a 535."""
+    """A malformed message is a 535 without the database."""
     with Smtp(single) as smtp, faults.stopped(cluster):
         assert smtp.authenticate("PLAIN", b"no NUL at all").code == 535
 
 
 def test_restarted_between(cluster, desk, user, single):
-    """A kept connection that died is replaced inside the attempt: no client notices."""
+    """A dead connection is replaced within the attempt: no client notices."""
     name, password = user.octets
     for _ in range(2):
         with Smtp(single) as smtp:
@@ -59,7 +59,7 @@ def test_restarted_between(cluster, desk, user, single):
 
 
 def test_never_there(connect, user, desk):
-    """A database that never answered: 454, soon."""
+    """A database that was never reachable: 454, in time."""
     outcome = desk.attempt(connect("no-database").authenticate, "PLAIN", plain(*user.octets))
     assert outcome.reply == LATER
     assert outcome.line()["reason"] == "backend_unavailable"
@@ -67,7 +67,7 @@ def test_never_there(connect, user, desk):
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_row_before_answer(cluster, db, connect, user, mechanism):
-    """While the row cannot be committed the client hears nothing; then both are there."""
+    """While the row cannot be committed the client gets no answer; then it gets both."""
     smtp = connect()
     name, _ = user.octets
     with Session(cluster) as holder:
@@ -86,7 +86,7 @@ def test_row_before_answer(cluster, db, connect, user, mechanism):
 
 
 def test_one_connection_a_process(db, postfix, user):
-    """Fifty logins over ten sessions of one smtpd are one backend."""
+    """Fifty logins over ten sessions of one smtpd use one backend."""
     service = postfix.add_service("kept", processes=1)
     backends = set()
     for _ in range(10):
@@ -94,6 +94,10 @@ def test_one_connection_a_process(db, postfix, user):
             for _ in range(4):
                 smtp.authenticate("PLAIN", plain(user.octets[0], b"wrong"))
             assert smtp.authenticate("PLAIN", plain(*user.octets)) == ACCEPTED
-            backends.add(db.value("""SELECT max(backend_start) AS latest FROM pg_stat_activity
-                                     WHERE usename = 'pgsasl_plugin'"""))
+            backends.add(
+                db.value(
+                    """SELECT max(backend_start) AS latest FROM pg_stat_activity
+                                     WHERE usename = 'pgsasl_plugin'"""
+                )
+            )
     assert len(backends) == 1, backends

@@ -21,15 +21,26 @@ POOLS = {  # pool_mode, pgsasl_prepared_statements, default_pool_size
 
 @pytest.fixture(scope="module", name="pools")
 def fixture_pools(workdir, cluster, postfix):
-    """One PgBouncer for each way to run it, and a service of four processes that goes through it."""
+    """One PgBouncer for each mode, and a service of four processes behind each."""
     made = {}
     try:
         for name, (mode, prepared, size) in POOLS.items():
-            made[name] = PgBouncer(workdir / f"pgbouncer-{name}", cluster, pool_mode=mode, default_pool_size=size,
-                                   query_wait_timeout=1)
-            made[name].service = postfix.add_service(f"pool-{name}", sasl_conf({
-                "pgsasl_conninfo_file": None, "pgsasl_conninfo": made[name].conninfo(), "pgsasl_timeout_ms": TIMEOUT_MS,
-                "pgsasl_prepared_statements": prepared}), processes=4, syslog_name=f"postfix/pool-{name}")
+            made[name] = PgBouncer(
+                workdir / f"pgbouncer-{name}", cluster, pool_mode=mode, default_pool_size=size, query_wait_timeout=1
+            )
+            made[name].service = postfix.add_service(
+                f"pool-{name}",
+                sasl_conf(
+                    {
+                        "pgsasl_conninfo_file": None,
+                        "pgsasl_conninfo": made[name].conninfo(),
+                        "pgsasl_timeout_ms": TIMEOUT_MS,
+                        "pgsasl_prepared_statements": prepared,
+                    }
+                ),
+                processes=4,
+                syslog_name=f"postfix/pool-{name}",
+            )
         yield made
     finally:
         for pool in made.values():
@@ -50,7 +61,7 @@ def all_at_once(pool, user, count=24):
 
 @pytest.mark.parametrize("mode", ["transaction", "session"])
 def test_many_processes(pools, cluster, db, user, mode):
-    """Right is right, wrong is wrong with a row each; no more server connections than the pool has."""
+    """Every answer is right, each failure has a row, and the pool limits the server connections."""
     for password, reply in all_at_once(pools[mode], user):
         assert reply == (ACCEPTED if password == user.password else REJECTED)
     assert db.value(f"SELECT count(*) FROM pgsasl.auth_failures WHERE username = '{user.name}'") == 12
@@ -74,7 +85,7 @@ def test_restarted(pools, user, mode):
 
 
 def test_paused(pools, user):
-    """Nobody is served: later, in time; the first attempt after it is accepted."""
+    """A paused pool means 454, in time; the first login after it is accepted."""
     pool = pools["transaction"]
     assert answer(pool, user.name, user.password) == ACCEPTED
     pool.tell("PAUSE")
@@ -92,12 +103,12 @@ def test_database_down(pools, cluster, user):
     with faults.stopped(cluster):
         for password in (user.password, "wrong"):
             assert answer(pool, user.name, password) == LATER
-    # It asks the database again every second (server_login_retry).
+    # PgBouncer connects again every second (server_login_retry).
     wait_for(lambda: answer(pool, user.name, user.password) == ACCEPTED, "PgBouncer to ask again", timeout=5)
 
 
 def test_mistaken(postfix, pools, user):
-    """Prepared statements in a transaction pool: nobody right is refused for good, and the log names the option."""
+    """Prepared statements in a transaction pool: no right password is rejected, and the log names the option."""
     log = LogMark(postfix)
     replies = all_at_once(pools["mistaken"], user)
     assert {reply for password, reply in replies if password == user.password} <= {ACCEPTED, LATER}

@@ -12,7 +12,7 @@ from harness.hashes import cheap_hash
 
 @pytest.mark.parametrize("name, mechanism", TABLE)
 def test_reason(connect, desk, name, mechanism):
-    """The reply is the one for the reason, the row is committed before it and complete, and the log has one line of the same."""
+    """The reply fits the reason, the row is complete and committed before it, and the log has one line."""
     case = CASES[name]
     smtp = connect(case.service)
     outcome, user = run_case(case, mechanism, desk, smtp)
@@ -20,24 +20,33 @@ def test_reason(connect, desk, name, mechanism):
     check_case(case, mechanism, outcome, user, smtp.port)
 
 
-# Those that need more than one attempt; test_rotation.py has them. No check reports expired_user yet.
-ELSEWHERE_TESTED = {"stale_password", "expired_user"}
+# Those that need more than one attempt; test_rotation.py has them.
+ELSEWHERE_TESTED = {"stale_password"}
 
 
 def test_every_reason_has_its_login(db):
-    """No reason of the schema is left without a test by a real login."""
+    """Every reason of the schema has a test with a real login."""
     reasons = {row["reason"] for row in db.rows("SELECT reason FROM pgsasl.reasons")}
     assert {case.reason for case in CASES.values()} - {None} | ELSEWHERE_TESTED == reasons
 
 
-# To an onlooker all of these are one.
-ALIKE = ("no such user", "deleted user", "disabled user", "account suspended", "account closed", "account past due",
-         "wrong password", "an e-mail address for a name", "a blank after the name")
+# These look the same to a client.
+ALIKE = (
+    "no such user",
+    "deleted user",
+    "disabled user",
+    "account suspended",
+    "account closed",
+    "account past due",
+    "wrong password",
+    "an e-mail address for a name",
+    "a blank after the name",
+)
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_replies_are_alike(connect, make_user, mechanism):
-    """The whole dialogue reads the same, to the octet, whatever was wrong."""
+    """The whole dialogue is the same, byte for byte, whatever was wrong."""
     dialogues = set()
     for name in ALIKE:
         case = CASES[name]
@@ -48,16 +57,26 @@ def test_replies_are_alike(connect, make_user, mechanism):
     assert len(dialogues) == 1, dialogues
 
 
-STORED = {"empty": "", "star": "*", "bang": "!", "bare $6$": "$6$", "cut bcrypt": "$2b$10$short", "NULL": None,
-          "DES": "abJnggxhB/yWI", "MD5": "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", "clear text": "right horse battery",
-          "plain prefix": "{PLAIN}right horse battery", "cut sha256-crypt": cheap_hash("right horse battery")[:-1],
-          "unknown scheme": "$99$abc$def"}
+STORED = {
+    "empty": "",
+    "star": "*",
+    "bang": "!",
+    "bare $6$": "$6$",
+    "cut bcrypt": "$2b$10$short",
+    "NULL": None,
+    "DES": "abJnggxhB/yWI",
+    "MD5": "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/",
+    "clear text": "right horse battery",
+    "plain prefix": "{PLAIN}right horse battery",
+    "cut sha256-crypt": cheap_hash("right horse battery")[:-1],
+    "unknown scheme": "$99$abc$def",
+}
 
 
 @pytest.mark.parametrize("password", [b"", b"x", b"right horse battery"], ids=["empty", "one byte", "right"])
 @pytest.mark.parametrize("stored", STORED)
 def test_unusable_hash(connect, desk, db, make_user, stored, password):
-    """Such a hash denies every password. An empty one never comes that far."""
+    """Such a hash rejects every password. An empty password is malformed first."""
     name = make_user().name
     db.sql(f"INSERT INTO bare VALUES ({literal(name)}, {literal(STORED[stored])})")
     outcome = desk.attempt(connect("bare-table").authenticate, "PLAIN", plain(name.encode(), password))
@@ -67,7 +86,7 @@ def test_unusable_hash(connect, desk, db, make_user, stored, password):
 
 
 def test_standing_is_read_every_time(connect, db, user):
-    """One UPDATE on the account holds from the next AUTH on, and so does its undoing."""
+    """An UPDATE of the account takes effect at the next AUTH, and so does undoing it."""
     for standing, wanted in (("good", 235), ("suspended", 535), ("good", 235), ("closed", 535)):
         db.sql(f"UPDATE pgsasl.accounts SET standing = '{standing}' WHERE account_id = {user.account_id}")
         assert connect().authenticate("PLAIN", plain(*user.octets)).code == wanted
@@ -89,16 +108,21 @@ def test_changes_hold_from_the_next_attempt(connect, db, user):
 
 def test_same_work_for_nobody(connect, db, make_user):
     """An unknown, a deleted and a disabled user cost as much time as a wrong password: a decoy is hashed."""
+
     def stored():
         return db.sql("SELECT pgsasl.hash_password('right horse battery')")
 
-    users = {"wrong": make_user(stored=stored()), "disabled": make_user(stored=stored(), enabled=False),
-             "deleted": make_user(stored=stored(), deleted=True), "latest": make_user(stored=stored())}
+    users = {
+        "wrong": make_user(stored=stored()),
+        "disabled": make_user(stored=stored(), enabled=False),
+        "deleted": make_user(stored=stored(), deleted=True),
+        "latest": make_user(stored=stored()),
+    }
     names = {what: user.name for what, user in users.items()} | {"unknown": "nobody-at-all"}
     best = {}
     for _ in range(4):
         for what, name in names.items():
-            smtp = connect()  # anew, for Postfix answers slowly after ten errors
+            smtp = connect()  # a new one: Postfix answers slowly after ten errors
             began = time.monotonic()
             assert smtp.authenticate("PLAIN", plain(name.encode(), b"wrong")) == REJECTED
             best[what] = min(best.get(what, 60), time.monotonic() - began)

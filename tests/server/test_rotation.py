@@ -1,4 +1,4 @@
-"""A rotation with two clients, one of them late: who still logs in, who is told of it, and what it says afterwards."""
+"""A rotation with two clients, one of them late: which passwords work, and what the desk sees."""
 
 import pytest
 from harness.answers import ACCEPTED, LATER, REJECTED
@@ -14,10 +14,13 @@ PUNCTUAL, LATE = "127.0.0.1", "127.0.0.7"
 @pytest.fixture(name="rotate")
 def fixture_rotate(db):
     """Gives a user another password by plain SQL, as a web panel would; grace None leaves rotation_grace alone."""
+
     def rotate(user, password, grace=None):
         more = f", rotation_grace = {literal(grace)}" if grace else ""
-        db.sql(f"UPDATE pgsasl.smtp_users SET password_hash = {literal(cheap_hash(password.decode()))}{more} "
-               f"WHERE username = {literal(user.name)}")
+        db.sql(
+            f"UPDATE pgsasl.smtp_users SET password_hash = {literal(cheap_hash(password.decode()))}{more} "
+            f"WHERE username = {literal(user.name)}"
+        )
 
     return rotate
 
@@ -42,7 +45,7 @@ def columns(db, table, condition, *names):
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_grace(connect, desk, db, app, rotate, mechanism):
-    """Both log in while the grace runs; the late one has a name and an address; its end makes the old one stale."""
+    """Both log in during the grace; the late client is listed; afterwards the old password is stale."""
     rotate(app, NEW, grace="1 hour")
     assert login(connect, app, NEW, mechanism=mechanism) == ACCEPTED
     assert login(connect, app, OLD, LATE, mechanism) == ACCEPTED
@@ -60,7 +63,7 @@ def test_grace(connect, desk, db, app, rotate, mechanism):
 
 
 def test_no_grace(connect, desk, app, rotate):
-    """Without a grace the old password is dead at once, and is known for what it is."""
+    """Without a grace the old password fails at once, with the reason stale_password."""
     rotate(app, NEW)
     outcome = desk.attempt(login, connect, app, OLD)
     assert (outcome.reply, outcome.row.reason) == (REJECTED, "stale_password")
@@ -68,7 +71,7 @@ def test_no_grace(connect, desk, app, rotate):
 
 
 def test_two_rotations(connect, desk, db, app, rotate):
-    """Each of the newest few is still told from a wrong password; those before them are not kept."""
+    """The newest retired passwords are recognized; older ones are wrong passwords."""
     kept = db.value("SELECT retired_kept FROM pgsasl.settings")
     passwords = [f"horse battery number {number}".encode() for number in range(kept + 2)]
     for password in passwords:
@@ -79,14 +82,17 @@ def test_two_rotations(connect, desk, db, app, rotate):
 
 BEATS = {
     "disabled": ("UPDATE pgsasl.smtp_users SET enabled = false WHERE user_id = {user_id}", "disabled_user"),
-    "suspended": ("UPDATE pgsasl.accounts SET standing = 'suspended' WHERE account_id = {account_id}", "account_suspended"),
+    "suspended": (
+        "UPDATE pgsasl.accounts SET standing = 'suspended' WHERE account_id = {account_id}",
+        "account_suspended",
+    ),
     "deleted": ("DELETE FROM pgsasl.smtp_users WHERE user_id = {user_id}", "deleted_user"),
 }
 
 
 @pytest.mark.parametrize("what", BEATS)
-def test_what_beats_a_grace(connect, desk, db, app, rotate, what):
-    """No grace lets in who may not log in."""
+def test_other_checks_apply_during_a_grace(connect, desk, db, app, rotate, what):
+    """A grace lets nobody log in who is disabled, suspended or deleted."""
     statement, reason = BEATS[what]
     rotate(app, NEW, grace="1 hour")
     assert login(connect, app, OLD) == ACCEPTED
@@ -97,25 +103,31 @@ def test_what_beats_a_grace(connect, desk, db, app, rotate, what):
 
 
 def test_rotate_password(connect, db, app):
-    """The function makes a password that works, and the old one's grace."""
+    """The function creates a password that works, and the old one works during its grace."""
     made = db.value(f"SELECT pgsasl.rotate_password({literal(app.name)}, interval '1 hour') AS made").encode()
     assert login(connect, app, made) == ACCEPTED
     assert login(connect, app, OLD) == ACCEPTED
 
 
-WHITE = {"blank after": b"%s ", "blank before": b" %s", "tab and CR": b"\t%s\r", "no-break space": b"\xc2\xa0%s",
-         "zero-width space": b"%s\xe2\x80\x8b", "byte order mark": b"\xef\xbb\xbf%s"}
+WHITE = {
+    "blank after": b"%s ",
+    "blank before": b" %s",
+    "tab and CR": b"\t%s\r",
+    "no-break space": b"\xc2\xa0%s",
+    "zero-width space": b"%s\xe2\x80\x8b",
+    "byte order mark": b"\xef\xbb\xbf%s",
+}
 
 
 @pytest.mark.parametrize("what", WHITE)
 def test_password_whitespace(connect, desk, app, what):
-    """Right but for what nobody sees."""
+    """The password is right apart from invisible characters at its ends."""
     outcome = desk.attempt(login, connect, app, WHITE[what] % OLD)
     assert (outcome.reply, outcome.row.reason) == (REJECTED, "password_whitespace")
 
 
 def test_local_part(connect, desk, app):
-    """An e-mail address whose front is a user says so."""
+    """The detail says when an e-mail address begins with an existing user name."""
     for name, known in ((app.name, True), ("nobody-" + app.name, False)):
         with connect() as smtp:
             outcome = desk.attempt(smtp.authenticate, "PLAIN", plain(f"{name}@customer.test".encode(), OLD))
@@ -124,7 +136,7 @@ def test_local_part(connect, desk, app):
 
 @pytest.fixture(name="undiagnosed")
 def fixture_undiagnosed(postfix):
-    """A service that does not look for causes."""
+    """A service with pgsasl_diagnose: no."""
     if "undiagnosed" not in postfix.services:
         base = (postfix.config / "sasl/plain.conf").read_text(encoding="utf-8")
         postfix.add_service("undiagnosed", base + "pgsasl_diagnose: no\n")
@@ -132,7 +144,7 @@ def fixture_undiagnosed(postfix):
 
 
 def test_undiagnosed(connect, desk, app, rotate, undiagnosed):
-    """pgsasl_diagnose: no makes both a wrong password, and leaves a grace alone."""
+    """Both are wrong passwords then; a grace still works."""
     name = app.name.encode()
     rotate(app, NEW, grace="1 hour")
     assert connect(undiagnosed).authenticate("PLAIN", plain(name, OLD)) == ACCEPTED
@@ -148,7 +160,7 @@ def stamps(db, user):
 
 
 def test_last_login(connect, db, app):
-    """A login leaves its time and address; the next one soon after leaves them alone; a failure is none."""
+    """A login records its time and address; another one soon after does not; a failure never does."""
     assert login(connect, app, b"wrong") == REJECTED
     assert stamps(db, app) == (None, None)
     assert login(connect, app, OLD, LATE) == ACCEPTED
@@ -160,7 +172,7 @@ def test_last_login(connect, db, app):
 
 
 def test_a_stamp_waits_for_nobody(connect, cluster, db, app):
-    """While somebody holds the user's row a login is accepted at once; it is noted later."""
+    """A lock on the user's row does not delay a login; it is noted later."""
     with Session(cluster) as holder:
         holder.sql(f"BEGIN; SELECT * FROM pgsasl.smtp_users WHERE user_id = {app.user_id} FOR UPDATE")
         with connect() as smtp:
@@ -176,9 +188,12 @@ def test_a_stamp_waits_for_nobody(connect, cluster, db, app):
 @pytest.fixture(name="limits")
 def fixture_limits(db):
     """Sets the limits of throttling for one test; the others have none."""
+
     def limits(user_client, client):
-        db.sql(f"UPDATE pgsasl.settings SET throttle_user_client = {literal(user_client)}, "
-               f"throttle_client = {literal(client)}")
+        db.sql(
+            f"UPDATE pgsasl.settings SET throttle_user_client = {literal(user_client)}, "
+            f"throttle_client = {literal(client)}"
+        )
 
     yield limits
     limits(None, None)
@@ -188,20 +203,22 @@ THROTTLED = "127.0.0.21"
 
 
 def test_throttled_user(connect, db, app, limits):
-    """Past the limit even the right password hears "later", from there only; rows merge and their sum is true."""
+    """Past the limit even the right password gets 454, from that address only; rows are merged."""
     limits(3, None)
     for _ in range(3):
         assert login(connect, app, b"wrong", THROTTLED) == REJECTED
     for number in range(1, 8):
         assert login(connect, app, OLD, THROTTLED, ("PLAIN", "LOGIN")[number % 2]) == LATER
-        (row,) = db.rows("SELECT count(*) AS rows, sum(attempts) AS attempts FROM pgsasl.auth_failures "
-                         f"WHERE reason = 'throttled' AND username = {literal(app.name)}")
+        (row,) = db.rows(
+            "SELECT count(*) AS rows, sum(attempts) AS attempts FROM pgsasl.auth_failures "
+            f"WHERE reason = 'throttled' AND username = {literal(app.name)}"
+        )
         assert row["attempts"] == number and row["rows"] <= 2  # a minute may turn in between
     assert login(connect, app, OLD, "127.0.0.22") == ACCEPTED
 
 
 def test_throttled_client(connect, db, make_user, limits):
-    """Many names from one address; who exists makes no difference."""
+    """Many names from one address; existing and unknown names are throttled alike."""
     limits(None, 4)
     users = [make_user(password=OLD.decode()) for _ in range(2)]
     for number in range(4):
@@ -211,12 +228,17 @@ def test_throttled_client(connect, db, make_user, limits):
         with connect(source="127.0.0.23") as smtp:
             assert smtp.authenticate("PLAIN", plain(name.encode(), OLD)) == LATER
     assert login(connect, users[0], OLD, "127.0.0.24") == ACCEPTED
-    assert db.value("SELECT sum(attempts) FROM pgsasl.auth_failures WHERE reason = 'throttled' "
-                    "AND client_addr = '127.0.0.23'") == 3
+    assert (
+        db.value(
+            "SELECT sum(attempts) FROM pgsasl.auth_failures WHERE reason = 'throttled' "
+            "AND client_addr = '127.0.0.23'"
+        )
+        == 3
+    )
 
 
 def test_stale_counts_once(connect, app, rotate, limits):
-    """An app that was forgotten in a rotation is no attacker: its failures stay 535 and lock nobody out."""
+    """An app with the old password is no attacker: its failures stay 535 and throttle nobody."""
     rotate(app, NEW)
     limits(3, None)
     for _ in range(8):

@@ -1,4 +1,4 @@
-"""The auxprop half: stock libscram gets SCRAM verifiers from us, for users in good standing, and nobody gets more."""
+"""The auxprop half: stock libscram gets SCRAM verifiers from us, for users in good standing only."""
 
 import base64
 import hashlib
@@ -49,7 +49,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused(connect, make_user, case):
-    """Nobody whom PLAIN would refuse gets in by SCRAM, nor one whose hash is of another scheme."""
+    """A user whom PLAIN rejects is rejected by SCRAM, and so is one whose hash is of another scheme."""
     columns = dict(REFUSED[case])
     columns.setdefault("stored", verifier(columns.pop("password", PASSWORD)))
     reply = connect("scram").scram(make_user(**columns).name, PASSWORD)
@@ -57,12 +57,12 @@ def test_refused(connect, make_user, case):
 
 
 def test_unknown(connect):
-    """Neither does somebody who is not there."""
+    """An unknown user is rejected."""
     assert connect("scram").scram("nobody-at-all", PASSWORD).code == 535
 
 
 def test_standing_is_read_every_time(connect, db, make_user):
-    """A suspension holds from the next SCRAM login on."""
+    """A suspension takes effect at the next SCRAM login."""
     user = make_user(stored=verifier(PASSWORD))
     for standing, wanted in (("good", 235), ("suspended", 535), ("good", 235)):
         db.sql(f"UPDATE pgsasl.accounts SET standing = '{standing}' WHERE account_id = {user.account_id}")

@@ -1,4 +1,4 @@
-"""An outage costs no row: what the database could not take is in the spool before the client hears, and in the table after."""
+"""An outage loses no row: it is in the spool before the client gets its answer, and in the table afterwards."""
 
 import fcntl
 import threading
@@ -11,7 +11,7 @@ from harness.clients import Smtp
 from harness.postfix import sasl_conf
 from harness.spool import Spool
 
-WRITE_LOCK = 1 << 40  # the octet of it, as in plugin/file/spool.c
+WRITE_LOCK = 1 << 40  # its offset, as in plugin/file/spool.c
 
 
 @pytest.fixture(scope="module", name="spool")
@@ -23,8 +23,12 @@ def fixture_spool(workdir):
 @pytest.fixture(scope="module", name="spooling")
 def fixture_spooling(postfix, cluster, spool):
     """A service of several processes that has the spool."""
-    return postfix.add_service("spooling", sasl_conf({
-        "pgsasl_conninfo_file": None, "pgsasl_conninfo": cluster.conninfo(), "pgsasl_spool_file": spool.path}))
+    return postfix.add_service(
+        "spooling",
+        sasl_conf(
+            {"pgsasl_conninfo_file": None, "pgsasl_conninfo": cluster.conninfo(), "pgsasl_spool_file": spool.path}
+        ),
+    )
 
 
 def test_outage_is_spooled_and_drained(spooling, spool, cluster, db, user):
@@ -38,14 +42,16 @@ def test_outage_is_spooled_and_drained(spooling, spool, cluster, db, user):
         assert {line["reason"] for line in lines} == {"backend_unavailable"}
         assert smtp.log_in("PLAIN", user.name, user.password) == ACCEPTED
     assert spool.waiting() == []
-    found = db.rows("SELECT attempt_id, occurred_at, recorded_at FROM pgsasl.auth_failures "
-                    f"WHERE username = '{user.name}' ORDER BY occurred_at")
+    found = db.rows(
+        "SELECT attempt_id, occurred_at, recorded_at FROM pgsasl.auth_failures "
+        f"WHERE username = '{user.name}' ORDER BY occurred_at"
+    )
     assert [row["attempt_id"] for row in found] == [line["attempt_id"] for line in lines]
     assert all(row["occurred_at"] <= row["recorded_at"] for row in found)
 
 
 def test_a_stalled_writer_costs_no_row(spooling, spool, cluster, db, user):
-    """Another process has the write lock and its write takes long, as on a disk that others keep busy."""
+    """Another process holds the write lock for long, as on a busy disk."""
     with Smtp(spooling) as smtp:
         with faults.stopped(cluster), spool.path.open("r+b") as other:
             fcntl.lockf(other, fcntl.LOCK_EX, 1, WRITE_LOCK)
@@ -56,7 +62,7 @@ def test_a_stalled_writer_costs_no_row(spooling, spool, cluster, db, user):
 
 
 def test_replay_counts_once(spooling, spool, cluster, db, user):
-    """A line that comes back though its row is there already changes nothing."""
+    """A line whose row exists already changes nothing."""
     with Smtp(spooling) as smtp:
         with faults.stopped(cluster):
             assert smtp.log_in("PLAIN", user.name, user.password) == LATER

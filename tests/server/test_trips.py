@@ -1,4 +1,4 @@
-"""What an attempt asks of the database: a login one statement in one round trip, a failure two, nothing parsed twice.
+"""What an attempt costs the database: a login one statement in one round trip, a failure two; nothing is parsed twice.
 
 A port in front of the database counts (harness/counter.py); tests/bench/trips shows the figures.
 """
@@ -21,10 +21,13 @@ def fixture_counting(cluster):
 @pytest.fixture(name="counted")
 def fixture_counted(postfix, cluster, counting):
     """Makes a service of one process whose connection goes through it."""
+
     def counted(name, **options):
         conninfo = cluster.conninfo(port=counting.port, sslmode="disable", gssencmode="disable")
-        return postfix.add_service(name, sasl_conf({
-            "pgsasl_conninfo_file": None, "pgsasl_conninfo": conninfo} | options), processes=1)
+        return postfix.add_service(
+            name, sasl_conf({"pgsasl_conninfo_file": None, "pgsasl_conninfo": conninfo} | options), processes=1
+        )
+
     return counted
 
 
@@ -37,7 +40,7 @@ def fixture_stamped(db, make_user):
 
 
 class Meter:
-    """Runs attempts and says what each cost."""
+    """Runs attempts and returns what each cost."""
 
     def __init__(self, counting):
         self.counting = counting
@@ -55,16 +58,20 @@ FAILURE = Trips(round_trips=2, statements=2)
 
 
 def test_prepared(counting, counted, stamped):
-    """The usual way, over two sessions of one process."""
+    """The default, over two sessions of one process."""
     service, meter = counted("trips"), Meter(counting)
     name, password = stamped.octets
     with Smtp(service) as smtp:
-        # Start-up, two messages of SCRAM, then all in one: the time-out of the session, the look-up and its preparation.
-        assert meter("the first login of a process", smtp, ACCEPTED, "PLAIN", plain(name, password)) == Trips(1, 4, 2, 2)
+        # Start-up, two messages of SCRAM, then all in one: the timeout of the session, the look-up and its preparation.
+        assert meter("the first login of a process", smtp, ACCEPTED, "PLAIN", plain(name, password)) == Trips(
+            1, 4, 2, 2
+        )
     with Smtp(service) as smtp:
         assert meter("a login", smtp, ACCEPTED, "PLAIN", plain(name, password)) == LOGIN
     with Smtp(service) as smtp:
-        assert meter("the first failure of a process", smtp, REJECTED, "PLAIN", plain(name, b"wrong")) == Trips(0, 2, 2, 1)
+        assert meter("the first failure of a process", smtp, REJECTED, "PLAIN", plain(name, b"wrong")) == Trips(
+            0, 2, 2, 1
+        )
         assert meter("a wrong password", smtp, REJECTED, "PLAIN", plain(name, b"wrong")) == FAILURE
         assert meter("an unknown user", smtp, REJECTED, "LOGIN", b"nobody-known", password) == FAILURE
         assert meter("no password in the message", smtp, MALFORMED, "LOGIN", name, b"") == Trips(0, 1, 1, 0)
@@ -83,7 +90,7 @@ def test_many_logins_one_connection(counting, counted, stamped):
 
 
 def test_cached(counting, counted, workdir, stamped):
-    """The cache spares the hash and not the look-up."""
+    """The cache saves the hash, not the look-up."""
     service, meter = counted("trips-cached", pgsasl_verified_cache=workdir / "trips-verified"), Meter(counting)
     for _ in range(3):
         with Smtp(service) as smtp:
@@ -103,13 +110,15 @@ def test_unprepared(counting, counted, stamped):
 
 
 def test_login_that_is_noted(counting, counted, db, user):
-    """A login that is due for its stamp sends a second statement, and does not wait for its answer."""
+    """A login that must be noted sends a second statement, and does not wait for its answer."""
     service = counted("trips-noted")
     with Smtp(service) as smtp:
         assert smtp.authenticate("PLAIN", plain(*user.octets)) == ACCEPTED
     with Smtp(service) as smtp:
         assert smtp.authenticate("PLAIN", plain(*user.octets)) == ACCEPTED
-    wait_for(lambda: db.value(f"SELECT last_login_at FROM pgsasl.smtp_users WHERE user_id = {user.user_id}"), "the stamp")
+    wait_for(
+        lambda: db.value(f"SELECT last_login_at FROM pgsasl.smtp_users WHERE user_id = {user.user_id}"), "the stamp"
+    )
     cost = counting.so_far()
-    assert (cost.statements, cost.parsed) == (4, 3)  # the session's time-out, two look-ups, one stamp
+    assert (cost.statements, cost.parsed) == (4, 3)  # the session's timeout, two look-ups, one stamp
     assert cost.round_trips <= 4 + 2  # the stamp goes along with the second look-up, or between the two

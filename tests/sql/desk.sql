@@ -82,6 +82,7 @@ CREATE FUNCTION status(wanted_item text) RETURNS text LANGUAGE sql AS $$
 UPDATE pgsasl.smtp_users SET last_login_at = NULL, password_changed_at = '2026-01-01 12:00:00.5+00' WHERE username = 'app';
 SELECT results_eq($$SELECT item, value, ok FROM pgsasl.user_status('app') WHERE item <> 'failure'$$, format($$VALUES
     ('user', 'user_id %s, printer', true), ('enabled', 'yes', true), ('account', 'shop: good', true),
+    ('standing', 'good', true), ('expires', 'never', true),
     ('password', '$2a$, set at 2026-01-01 12:00:00+00', true), ('addresses', 'anywhere', NULL),
     ('throttled from', 'nowhere', true), ('last login', 'never', NULL), ('rotation grace', '00:00:00', NULL)$$, :app),
     'user_status: every check');
@@ -93,8 +94,18 @@ UPDATE pgsasl.smtp_users SET enabled = false, allowed_networks = '{192.0.2.0/24,
 UPDATE pgsasl.accounts SET standing = 'past_due';
 SELECT is(status(item), wanted, 'user_status: ' || item)
 FROM (VALUES ('user', format('user_id %s +', :app)), ('enabled', 'no -'), ('account', 'shop: past due -'),
+    ('standing', 'past due, set for its account -'),
     ('addresses', '192.0.2.0/24, 2001:db8::/32'), ('last login', '2026-01-02 12:00:00+00 from 192.0.2.1'),
     ('rotation grace', '7 days')) AS t (item, wanted);
+UPDATE pgsasl.smtp_users SET account_standing = 'closed' WHERE username = 'app';
+SELECT is(status('standing'), 'closed, set for this user -', 'the user''s own standing, where it is the worse');
+UPDATE pgsasl.smtp_users SET account_id = NULL WHERE username = 'app';
+SELECT is(status('account'), 'none', 'no account');
+UPDATE pgsasl.smtp_users SET account_id = :shop WHERE username = 'app';
+UPDATE pgsasl.smtp_users SET expires_at = '2026-01-02 12:00:00.5+00' WHERE username = 'app';
+SELECT is(status('expires'), '2026-01-02 12:00:00+00 -', 'a user that has expired');
+UPDATE pgsasl.smtp_users SET expires_at = 'infinity' WHERE username = 'app';
+SELECT is(status('expires'), 'infinity +', 'or not yet');
 SELECT pgsasl.rotate_password('app', '1 hour') \g /dev/null
 SELECT is(status('retired password'), format('retired at %s, accepted until %s, not used since',
     date_trunc('second', now()), date_trunc('second', now() + '1 hour'::interval)), 'a retired password');

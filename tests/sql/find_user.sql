@@ -11,8 +11,8 @@ SELECT pgsasl.add_user('app', 'a long password', :shop) AS app \gset
 SELECT pgsasl.add_user('App', 'a long password', :shop) AS other \gset
 SELECT password_hash AS hash FROM pgsasl.smtp_users WHERE user_id = :app \gset
 SELECT row_eq($$SELECT * FROM pgsasl.find_user('app', '192.0.2.1')$$,
-    ROW(:app::bigint, :'hash'::text, true, 'good'::text, NULL::timestamptz, true, false,
-        '{NULL,NULL}'::text[], '{NULL,NULL}'::timestamptz[],
+    ROW(:app::bigint, :'hash'::text, true, 'good'::text, false, NULL::timestamptz, true, false,
+        '{NULL,NULL}'::text[], '{NULL,NULL}'::boolean[],
         '{NULL,NULL}'::timestamptz[], '{NULL,NULL}'::bigint[], NULL::text, false, true), 'a user');
 UPDATE pgsasl.smtp_users SET enabled = false WHERE user_id = :app;
 UPDATE pgsasl.accounts SET standing = 'suspended' WHERE account_id = :shop;
@@ -23,9 +23,24 @@ SELECT row_eq(format('SELECT user_id, password_hash, deleted_at FROM pgsasl.find
     ROW(NULL::bigint, NULL::text, NULL::timestamptz), 'unknown: ' || name)
 FROM unnest(ARRAY['nobody', 'APP', ' app', 'app ', 'app%', '', 'app''--', 'app@example.com', repeat('x', 100000)]) AS name;
 SELECT row_eq($$SELECT user_id, throttled FROM pgsasl.find_user(NULL, NULL)$$, ROW(NULL::bigint, false), 'no name at all');
-SELECT is((pgsasl.find_user('nobody', NULL)).decoy_hash, left(password_hash, 29) || repeat('.', 31),
-    'the decoy is the newest user''s scheme, cost and salt')
+SELECT is((pgsasl.find_user('nobody', NULL)).decoy_hash, left(password_hash, 7) || repeat('.', 53),
+    'the decoy is of the newest user''s scheme and cost')
 FROM pgsasl.smtp_users WHERE user_id = :other;
+
+CREATE FUNCTION expired(at timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE pgsasl.smtp_users SET expires_at = at WHERE username = 'app';
+    RETURN (pgsasl.find_user('app', NULL)).expired;
+END
+$$;
+SELECT is(expired(at), wanted, 'expires_at ' || coalesce(at::text, 'NULL'))
+FROM (VALUES (NULL::timestamptz, false), (now(), true), (now() + interval '1 us', false), (now() - interval '1 us', true),
+    ('-infinity', true), ('infinity', false)) AS t (at, wanted);
+SELECT is((pgsasl.find_user('nobody', NULL)).expired, false, 'nobody has not expired');
+SELECT pgsasl.add_user('guest', 'a long password', expires_at => '2026-01-31') \g /dev/null
+SELECT is((pgsasl.find_user('guest', NULL)).expired, expires_at < now(), 'add_user takes an expires_at')
+FROM pgsasl.smtp_users WHERE username = 'guest';
+DELETE FROM pgsasl.smtp_users WHERE username = 'guest';
 
 CREATE FUNCTION allowed(networks cidr[], client inet) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN

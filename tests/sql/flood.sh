@@ -21,9 +21,8 @@ value() {
 
 # attempt ID NAME: one call, as the plugin makes it; both are SQL.
 attempt() {
-    printf "SELECT pgsasl.record_failure(%s, '2026-01-31 12:00:30+00', %s, NULL, 'throttled', '{throttled}', 'PLAIN',\n" \
-        "$1" "$2"
-    printf "    '192.0.2.1', 4711, '192.0.2.25', 'smtp', 'mx', NULL);\n"
+    printf "SELECT pgsasl.record_failure(jsonb_build_object('attempt_id', %s, 'username', %s,\n" "$1" "$2"
+    printf "    'occurred_at', '2026-01-31T12:00:30Z', 'reason', 'throttled', 'client_addr', '192.0.2.1'));\n"
 }
 
 # flood PGBENCH-ARGUMENT...: runs the script on stdin in all sessions, :n counting from 1 in each.

@@ -42,31 +42,33 @@ SELECT is(rolconfig, ARRAY['plan_cache_mode=force_generic_plan', 'enable_seqscan
 FROM pg_roles WHERE rolname = 'pgsasl_plugin';
 
 -- what each may do, as the catalogue has it
-SELECT results_eq(format('SELECT executable_by(%L)', 'pgsasl_test_nobody'), ARRAY['hash_fault'],
+SELECT results_eq(format('SELECT executable_by(%L)', 'pgsasl_test_nobody'), ARRAY['hash_fault', 'parse_hash'],
     'PUBLIC may call what the CHECK of smtp_users calls, and nothing else');
 SELECT is_empty(format('SELECT rights_of(%L)', 'pgsasl_test_nobody'), 'nor touch a table');
 SELECT schema_privs_are('pgsasl', role, privileges, role || ': the schema')
 FROM (VALUES ('pgsasl_test_nobody', '{}'::text[]), ('pgsasl_plugin', '{USAGE}'), ('pgsasl_operator', '{USAGE}'),
     ('pgsasl_auditor', '{USAGE}')) AS t (role, privileges);
-SELECT results_eq($$SELECT executable_by('pgsasl_plugin')$$, ARRAY['find_user', 'hash_fault', 'note_login', 'record_failure'],
-    'the plugin may call its functions');
+SELECT results_eq($$SELECT executable_by('pgsasl_plugin')$$, ARRAY['find_user', 'hash_fault', 'note_login', 'parse_hash',
+    'record_failure'], 'the plugin may call its functions');
 SELECT is_empty($$SELECT rights_of('pgsasl_plugin')$$, 'and touch no table');
 SELECT results_eq($$SELECT executable_by('pgsasl_operator')$$,
-    ARRAY['add_account', 'add_user', 'end_rotation', 'hash_fault', 'hash_password', 'random_password', 'rotate_password',
-        'schema_version', 'set_password'], 'what operators may call');
+    ARRAY['add_account', 'add_user', 'end_rotation', 'hash_fault', 'hash_password', 'parse_hash', 'random_password',
+        'rotate_password', 'schema_version', 'set_password', 'worse_standing'], 'what operators may call');
 SELECT results_eq($$SELECT rights_of('pgsasl_operator') ORDER BY 1$$, ARRAY[
     'accounts delete', 'accounts select', 'accounts(name,standing) insert', 'accounts(name,standing) update',
     'deleted_users select', 'idle_users select', 'migrations select', 'reasons select',
     'retired_passwords(accepted_until) update',
     'retired_passwords(retired_id,user_id,retired_at,accepted_until,last_used_at,last_used_from) select',
     'rotation_stragglers select', 'safe_to_revoke select', 'settings select', 'smtp_users delete',
-    'smtp_users(user_id,username,enabled,account_id,account_standing,allowed_networks,app,note,rotation_grace,created_at,'
-        'password_changed_at,last_login_at,last_login_from) select',
-    'smtp_users(username,password_hash,enabled,account_id,allowed_networks,app,note,rotation_grace) insert',
-    'smtp_users(username,password_hash,enabled,account_id,allowed_networks,app,note,rotation_grace) update'],
+    'smtp_users(user_id,username,enabled,account_id,account_standing,expires_at,allowed_networks,app,note,rotation_grace,'
+        'created_at,password_changed_at,last_login_at,last_login_from) select',
+    'smtp_users(username,password_hash,enabled,account_id,account_standing,expires_at,allowed_networks,app,note,'
+        'rotation_grace) insert',
+    'smtp_users(username,password_hash,enabled,account_id,account_standing,expires_at,allowed_networks,app,note,'
+        'rotation_grace) update'],
     'what operators may touch');
-SELECT results_eq($$SELECT executable_by('pgsasl_auditor')$$, ARRAY['client_net', 'explain', 'hash_fault', 'schema_version',
-    'user_status'],
+SELECT results_eq($$SELECT executable_by('pgsasl_auditor')$$, ARRAY['client_net', 'explain', 'hash_fault', 'parse_hash',
+    'schema_version', 'user_status', 'worse_standing'],
     'what auditors may call');
 SELECT results_eq($$SELECT rights_of('pgsasl_auditor')$$,
     ARRAY['auth_failures select', 'deleted_users select', 'failures_by_account select', 'failures_by_client select',
@@ -76,9 +78,10 @@ SELECT results_eq($$SELECT rights_of('pgsasl_auditor')$$,
     'what auditors may touch');
 
 -- and as they find it
+SELECT permits('pgsasl_plugin', $$SELECT pgsasl.note_login('{"user_id": "1"}')$$);
 SELECT permits('pgsasl_plugin', $$SELECT * FROM pgsasl.find_user('app', '192.0.2.1')$$);
-SELECT permits('pgsasl_plugin', $$SELECT pgsasl.record_failure(gen_random_uuid(), now(), 'app', '1', 'wrong_password',
-    '{wrong_password}', 'PLAIN', '192.0.2.1', 1, '192.0.2.25', 'smtp', 'mx', NULL)$$);
+SELECT permits('pgsasl_plugin', $$SELECT pgsasl.record_failure(jsonb_build_object('attempt_id', gen_random_uuid(),
+    'occurred_at', now(), 'username', 'app', 'user_id', '1', 'reason', 'wrong_password', 'client_addr', '192.0.2.1'))$$);
 SELECT denies('pgsasl_plugin', statement) FROM unnest(ARRAY[
     'SELECT * FROM pgsasl.smtp_users', 'SELECT * FROM pgsasl.auth_failures', 'DELETE FROM pgsasl.auth_failures',
     'SELECT * FROM pgsasl.auth_failures_default', 'UPDATE pgsasl.accounts SET standing = ''good''',
@@ -99,8 +102,10 @@ SELECT permits('pgsasl_operator', statement) FROM unnest(ARRAY[
     'INSERT INTO pgsasl.smtp_users (username, password_hash, account_id)
         SELECT ''raw'', pgsasl.hash_password(''a long password''), account_id FROM pgsasl.accounts WHERE name = ''club''',
     'UPDATE pgsasl.smtp_users SET password_hash = pgsasl.hash_password(''another password'') WHERE username = ''raw''',
-    'UPDATE pgsasl.smtp_users SET enabled = false, allowed_networks = ''{192.0.2.0/24}'' WHERE username = ''new''',
+    'UPDATE pgsasl.smtp_users SET enabled = false, expires_at = now(), allowed_networks = ''{192.0.2.0/24}'' WHERE username = ''new''',
     'UPDATE pgsasl.accounts SET standing = ''suspended'' WHERE name = ''club''',
+    'UPDATE pgsasl.smtp_users SET account_standing = ''suspended'' WHERE username = ''raw''',
+    'SELECT pgsasl.add_user(''alone'', ''a long password'')',
     'SELECT username, enabled, account_standing, password_changed_at FROM pgsasl.smtp_users',
     'DELETE FROM pgsasl.smtp_users WHERE username = ''new''',
     'SELECT * FROM pgsasl.deleted_users']) AS statement;
@@ -116,7 +121,7 @@ SELECT denies('pgsasl_operator', statement) FROM unnest(ARRAY[
     'UPDATE pgsasl.retired_passwords SET password_hash = ''x''', 'DELETE FROM pgsasl.retired_passwords',
     'SELECT pgsasl.purge_failures(''1 year'')', 'SELECT pgsasl.bcrypt(''a long password'', 4)',
     'SELECT * FROM pgsasl.find_user(''app'', NULL)', 'SELECT * FROM pgsasl.auth_failures',
-    'UPDATE pgsasl.smtp_users SET password_changed_at = now()', 'UPDATE pgsasl.smtp_users SET account_standing = ''good''',
+    'UPDATE pgsasl.smtp_users SET password_changed_at = now()',
     'DELETE FROM pgsasl.deleted_users', 'UPDATE pgsasl.settings SET bcrypt_cost = 10', 'TRUNCATE pgsasl.smtp_users',
     'ALTER TABLE pgsasl.smtp_users DISABLE TRIGGER ALL']) AS statement;
 

@@ -22,12 +22,12 @@ SET lock_timeout = '1s'; -- a stamp that waits for the other session is an error
 
 BEGIN;
 SELECT reset();
-SELECT pgsasl.note_login(:'app', '192.0.2.1', now() - interval '1 second', NULL);
+SELECT note(:'app', '192.0.2.1', now() - interval '1 second', NULL);
 SELECT row_eq('SELECT * FROM stamps', ROW(now() - interval '1 second', '192.0.2.1'::inet, NULL::timestamptz,
     '192.0.2.9'::inet), 'a login stamps its user');
 SELECT is(current_setting('synchronous_commit'), 'off', 'and does not wait for the disk');
 SELECT is(last_login_at, NULL, 'this user alone') FROM pgsasl.smtp_users WHERE user_id = :web;
-SELECT pgsasl.note_login(:'app', '192.0.2.1', now(), :old);
+SELECT note(:'app', '192.0.2.1', now(), :old);
 SELECT is(used_at, now(), 'a retired password stamps itself') FROM stamps;
 COMMIT;
 SELECT is(current_setting('synchronous_commit'), 'on', 'for this transaction alone');
@@ -37,7 +37,7 @@ CREATE FUNCTION stamped(login interval, used interval, retired boolean, wanted t
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM reset(login, used);
-    PERFORM pgsasl.note_login(user_id::text, '192.0.2.1', now(), CASE WHEN retired THEN r.retired_id END)
+    PERFORM note(user_id::text, '192.0.2.1', now(), CASE WHEN retired THEN r.retired_id END)
     FROM pgsasl.retired_passwords r;
     RETURN is(concat_ws(',', CASE WHEN login_at = now() AND login_from = '192.0.2.1' THEN 'login' END,
                              CASE WHEN used_at = now() AND used_from = '192.0.2.1' THEN 'used' END), wanted, what)
@@ -59,7 +59,7 @@ SELECT stamped('30 min', NULL, false, '', 'an interval of an hour');
 
 -- odd values
 SELECT reset('1 day', '1 day');
-SELECT lives_ok(format('SELECT pgsasl.note_login(%L, %L, %L, %L)', id, client, at, retired), 'no error: ' || what)
+SELECT lives_ok(format('SELECT note(%L, %L, %L, %L)', id, client, at, retired), 'no error: ' || what)
 FROM (VALUES (NULL, '192.0.2.1', now()::text, NULL, 'no user_id'),
     ('', '192.0.2.1', now()::text, NULL, 'an empty one'),
     ('b0a7d4c2-uuid', '192.0.2.1', now()::text, NULL, 'one that is no number'), ('-1', NULL, now()::text, NULL, 'negative'),
@@ -69,32 +69,46 @@ FROM (VALUES (NULL, '192.0.2.1', now()::text, NULL, 'no user_id'),
     (:'app', NULL, '-infinity', NULL, 'long ago')) AS t (id, client, at, retired, what);
 SELECT is(ROW(login_at, used_at)::text, ROW(now() - interval '1 day', now() - interval '1 day')::text, 'and no stamp')
 FROM stamps;
-SELECT pgsasl.note_login(:'app', NULL, 'infinity', NULL);
+SELECT note(:'app', NULL, 'infinity', NULL);
 SELECT row_eq('SELECT login_at, login_from FROM stamps', ROW(now(), NULL::inet),
     'a time to come is now; no address is none');
 SELECT reset();
-SELECT pgsasl.note_login(:'app', NULL, NULL, NULL);
+SELECT note(:'app', NULL, NULL, NULL);
 SELECT is(login_at, now(), 'no time is now') FROM stamps;
 SELECT is((pgsasl.find_user('app', NULL)).login_due, false, 'find_user says that none is due');
 SELECT reset('2 hours');
 SELECT is((pgsasl.find_user('app', NULL)).login_due, true, 'and when one is');
 SELECT reset();
 SELECT is((pgsasl.find_user('app', NULL)).login_due, true, 'also for the first');
+
+-- values of another kind
+SELECT reset();
+SELECT lives_ok(format('SELECT pgsasl.note_login(%L)', login), 'no error: ' || coalesce(login, 'NULL'))
+FROM unnest(ARRAY[NULL, 'null', '[]', '"x"', '{}', '{"user_id": 1.5}', '{"user_id": {}}', '{"user_id": null}']) AS login;
+SELECT is(login_at, NULL, 'and no stamp') FROM stamps;
+SELECT pgsasl.note_login(jsonb_build_object('user_id', :app, 'client_addr', 'mx', 'occurred_at', 'noon', 'color', 'blue'));
+SELECT row_eq('SELECT login_at, login_from FROM stamps', ROW(now(), NULL::inet),
+    'a number as user_id, no address, no time and an unknown name');
+SELECT reset();
+SELECT pgsasl.note_login(jsonb_build_object('user_id', :'app', 'retired_id', 'x'));
+SELECT is(login_at, NULL, 'no stamp of the user where the retired password cannot be found') FROM stamps;
+SELECT pgsasl.note_login(jsonb_build_object('user_id', :'app', 'retired_id', NULL));
+SELECT is(login_at, now(), 'a retired_id of null is none') FROM stamps;
 ROLLBACK;
 
 -- a row that is just being changed
 SELECT reset();
 SELECT dblink_exec('other', 'BEGIN');
 SELECT dblink_exec('other', $$UPDATE pgsasl.smtp_users SET note = 'x' WHERE username = 'app'$$);
-SELECT lives_ok(format('SELECT pgsasl.note_login(%L, NULL, now(), NULL)', :'app'), 'no wait for a row of smtp_users');
+SELECT lives_ok(format('SELECT note(%L, NULL, now(), NULL)', :'app'), 'no wait for a row of smtp_users');
 SELECT is(login_at, NULL, 'no stamp either') FROM stamps;
 SELECT dblink_exec('other', 'ROLLBACK');
 SELECT dblink_exec('other', 'BEGIN');
 SELECT dblink_exec('other', 'UPDATE pgsasl.retired_passwords SET accepted_until = now()');
-SELECT lives_ok(format('SELECT pgsasl.note_login(%L, NULL, now(), %s)', :'app', :old), 'nor for one of retired_passwords');
+SELECT lives_ok(format('SELECT note(%L, NULL, now(), %s)', :'app', :old), 'nor for one of retired_passwords');
 SELECT is(ROW(login_at, used_at)::text, '(,)', 'and no stamp of the user without it') FROM stamps;
 SELECT dblink_exec('other', 'ROLLBACK');
-SELECT pgsasl.note_login(:'app', NULL, now(), :old);
+SELECT note(:'app', NULL, now(), :old);
 SELECT is(login_at = used_at, true, 'afterwards both, with one time') FROM stamps;
 SELECT dblink_disconnect('other');
 SELECT * FROM finish();

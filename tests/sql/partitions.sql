@@ -50,8 +50,8 @@ SELECT is(count(*), 6::bigint, 'with its indexes') FROM pg_indexes
 WHERE schemaname = 'pgsasl' AND tablename = substr(week_name(now()), 8);
 SELECT is(has_table_privilege('public', week_name(now()), 'SELECT'), false, 'and open to nobody');
 SELECT drop_weeks();
-SELECT as_role('pgsasl_plugin', $$SELECT pgsasl.record_failure('22222222-0000-7000-8000-000000000000', now(), 'app', NULL,
-    'unknown_user', NULL, 'PLAIN', '192.0.2.1', 1, '192.0.2.25', 'smtp', 'mx', NULL)$$);
+SELECT as_role('pgsasl_plugin', $$SELECT pgsasl.record_failure(jsonb_build_object('occurred_at', now(),
+    'attempt_id', '22222222-0000-7000-8000-000000000000', 'username', 'app', 'reason', 'unknown_user'))$$);
 SELECT is(lies_in('22222222-0000-7000-8000-000000000000'), week_name(now()), 'the plugin''s role needs no right to it');
 
 -- a long report, a dump: another session reads the audit table and stays in its transaction

@@ -6,7 +6,8 @@
 #   tests/sql/run.sh [FILE.sql...]
 #   tests/sql/run.sh --write-inventory      after a change to a table: writes the list of contrib/sql/inventory.sql
 #
-# Needs PostgreSQL's server programs, pgTAP and pg_prove; as root it runs the server as the user postgres.
+# Needs PostgreSQL's server programs, pgTAP and pg_prove, and the test programs of `make check` in the build directory that
+# PGSASL_BUILD names, or else in the source tree; as root it runs the server as the user postgres.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -212,8 +213,8 @@ fill_database() {
             FROM pgsasl.add_account('shop') AS account_id, unnest(ARRAY['kept', 'gone']) AS name" \
         -c "SELECT pgsasl.set_password('kept', 'another password', '1 day')" \
         -c "DELETE FROM pgsasl.smtp_users WHERE username = 'gone'" \
-        -c "SELECT pgsasl.record_failure(gen_random_uuid(), moment, 'kept', '1', 'wrong_password', NULL, 'PLAIN',
-                '192.0.2.1', 1, '192.0.2.2', 'smtp', 'mx', NULL)
+        -c "SELECT pgsasl.record_failure(jsonb_build_object('attempt_id', gen_random_uuid(), 'occurred_at', moment,
+                'username', 'kept', 'user_id', '1', 'reason', 'wrong_password', 'client_addr', '192.0.2.1'))
             FROM unnest(ARRAY[now(), '2001-01-01', now() + interval '7 days']) AS moment"
 }
 
@@ -295,8 +296,8 @@ panel() {
 test_panel() {
     sql mail_owner examples -o /dev/null -c "SELECT pgsasl.add_user('theirs', 'a long password', 2)" \
         -c "SELECT pgsasl.set_password('theirs', 'another password', '1 day')" \
-        -c "SELECT pgsasl.record_failure(gen_random_uuid(), now(), name, NULL, 'wrong_password', NULL, 'PLAIN', NULL, NULL,
-            NULL, NULL, NULL, NULL) FROM unnest(ARRAY['theirs', 'nobody']) AS name"
+        -c "SELECT pgsasl.record_failure(jsonb_build_object('attempt_id', gen_random_uuid(), 'occurred_at', now(),
+            'username', name, 'reason', 'wrong_password')) FROM unnest(ARRAY['theirs', 'nobody']) AS name"
     local query
     for query in 'SELECT string_agg(username, NULL) FROM pgsasl.smtp_users' \
         'SELECT string_agg(DISTINCT username, NULL) FROM pgsasl.auth_failures' \
@@ -322,8 +323,14 @@ fresh_copy() {
     sql postgres "$1" -f "$here/helpers.psql"
 }
 
-# What other programs hash, for hashes.sql.
-export HASH_VECTORS=$top/tests/unit/hash_vectors.h
+# For hashes.sql: what other programs hash, and what the plugin thinks of many more.
+export HASH_VECTORS=$top/tests/unit/hash_vectors.h HASH_CORPUS=$work/corpus
+
+make_corpus() {
+    local program=${PGSASL_BUILD:-$top}/tests/unit/list_schemes
+    [[ -x $program ]] || fail "there is no $program: run 'make check' first, and name the build directory in PGSASL_BUILD"
+    "$program" >"$HASH_CORPUS"
+}
 
 run_pgtap() {
     local file database failed=0
@@ -346,6 +353,7 @@ if [[ ${1-} == --write-inventory ]]; then
 fi
 test_owner_without_createrole
 load_schema
+make_corpus
 if (($#)); then
     run_pgtap "$@"
     exit

@@ -41,8 +41,8 @@ DELETE FROM pgsasl.auth_failures;
 -- for whom
 CREATE FUNCTION fail(username text, client inet, times integer DEFAULT 1, at timestamptz DEFAULT now(),
     reason text DEFAULT 'wrong_password', attempt_id uuid DEFAULT NULL) RETURNS void LANGUAGE sql AS $$
-    SELECT pgsasl.record_failure(coalesce(fail.attempt_id, gen_random_uuid()), at, username, NULL, reason, ARRAY[reason],
-        'PLAIN', client, 4711, '192.0.2.25', 'smtp', 'mx.example.com', NULL)
+    SELECT failure(username, coalesce(fail.attempt_id, gen_random_uuid()), at, reason => reason,
+        failed_checks => ARRAY[reason], client => client)
     FROM generate_series(1, times) $$;
 CREATE FUNCTION throttled(username text, client inet) RETURNS boolean LANGUAGE sql AS $$
     SELECT f.throttled FROM pgsasl.find_user(username, client) f $$;

@@ -8,9 +8,8 @@ SELECT pgsasl.add_user(name, 'a long password', account, app => 'app of ' || nam
 FROM (VALUES ('a', :shop::bigint), ('b', :shop), ('c', :club), ('d', :shop)) AS t (name, account) \g /dev/null
 CREATE FUNCTION attempt(username text, client inet, ago interval, reason text DEFAULT 'wrong_password') RETURNS void
 LANGUAGE sql AS $$
-    SELECT pgsasl.record_failure(gen_random_uuid(), now() - ago, username, NULL, attempt.reason, ARRAY[attempt.reason],
-    'PLAIN',
-        client, 4711, '192.0.2.25', 'smtp', 'mx.example.com', NULL) $$;
+    SELECT failure(username, occurred_at => now() - ago, reason => attempt.reason, failed_checks => ARRAY[attempt.reason],
+        client => client) $$;
 
 -- failures
 SELECT attempt(name, client, ago, reason)
@@ -47,7 +46,7 @@ UPDATE pgsasl.retired_passwords SET retired_at = now() - interval '2 days';
 SELECT is_empty('SELECT * FROM pgsasl.rotation_stragglers', 'nobody has used the old password yet');
 SELECT is_empty('SELECT * FROM pgsasl.safe_to_revoke', 'nor the new one');
 CREATE FUNCTION login(name text, ago interval, old boolean DEFAULT false) RETURNS void LANGUAGE sql AS $$
-    SELECT pgsasl.note_login(u.user_id::text, '192.0.2.1', now() - ago, CASE WHEN old THEN r.retired_id END)
+    SELECT note(u.user_id::text, '192.0.2.1', now() - ago, CASE WHEN old THEN r.retired_id END)
     FROM pgsasl.smtp_users u JOIN pgsasl.retired_passwords r USING (user_id) WHERE username = name $$;
 SELECT login('a', '3 hours'), login('b', '2 hours', true);
 SELECT login('a', '1 hours', true), login('b', '1 hours');
@@ -76,6 +75,8 @@ SELECT is_empty($$SELECT FROM pgsasl.rotation_stragglers WHERE username = 'a'$$,
 UPDATE pgsasl.smtp_users SET created_at = now() - interval '40 days',
     last_login_at = CASE username WHEN 'a' THEN now() - interval '31 days' WHEN 'b' THEN now() - interval '29 days' END,
     enabled = username <> 'd';
+INSERT INTO pgsasl.smtp_users (username, password_hash, created_at, expires_at)
+SELECT 'over', password_hash, created_at, now() FROM pgsasl.smtp_users WHERE username = 'a'; -- could not log in
 SELECT results_eq('SELECT username COLLATE "default", app, account, account_standing, last_login_at, idle_for
     FROM pgsasl.idle_users',
     $$VALUES ('c', 'app of c', 'club', 'past_due', NULL::timestamptz, interval '40 days'),

@@ -40,7 +40,7 @@ def run(*argv, text=None, **options):
 
 
 def crypt64(data):
-    """The base64 of crypt(3)'s scrypt: groups of three octets, the lowest bits first."""
+    """The base64 of crypt(3)'s scrypt: groups of three bytes, the lowest bits first."""
     text = ""
     for at in range(0, len(data), 3):
         group = data[at : at + 3]
@@ -60,7 +60,14 @@ def python_bcrypt(password, prefix):
     return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4, prefix)).decode()
 
 
-MKPASSWD_ACCEPTED = {"yescrypt": "1", "scrypt": "6", "bcrypt": "4", "bcrypt-a": "4", "sha512crypt": "1000", "sha256crypt": "1000"}
+MKPASSWD_ACCEPTED = {
+    "yescrypt": "1",
+    "scrypt": "6",
+    "bcrypt": "4",
+    "bcrypt-a": "4",
+    "sha512crypt": "1000",
+    "sha256crypt": "1000",
+}
 
 
 def mkpasswd(method, rounds=None):
@@ -264,8 +271,11 @@ def refused_hashes():
         yield f"openssl passwd {option}", run("openssl", "passwd", option, "-stdin", text=ASCII)
     kinds = "md5", "xdes", "des"
     salts = [f"SELECT crypt('{ASCII}', gen_salt('{kind}')) AS hash;" for kind in kinds]
-    md5 = ["SET password_encryption = md5;", f"CREATE ROLE old PASSWORD '{ASCII}';",
-           "SELECT rolpassword AS hash FROM pg_authid WHERE rolname = 'old';"]
+    md5 = [
+        "SET password_encryption = md5;",
+        f"CREATE ROLE old PASSWORD '{ASCII}';",
+        "SELECT rolpassword AS hash FROM pg_authid WHERE rolname = 'old';",
+    ]
     *crypts, authid = postgres_answers(["CREATE EXTENSION pgcrypto;", *salts, *md5])
     for kind, made in zip(kinds, crypts, strict=True):
         yield f"PostgreSQL pgcrypto gen_salt('{kind}')", made

@@ -52,8 +52,7 @@ static void put(char **at_io, char c)
 }
 
 /* Octets in base64 of these digits. */
-static void put_base64(
-    char **at_io, const char *octets, size_t len, const char *digits, bool padded)
+static void put_base64(char **at_io, const char *bytes, size_t len, const char *digits, bool padded)
 {
     size_t bits = 8 * len;
 
@@ -61,7 +60,7 @@ static void put_base64(
         unsigned six = 0;
 
         for (size_t i = bit; i < bit + 6; i++)
-            six = six << 1 | (i < bits ? (unsigned)octets[i / 8] >> (7 - i % 8) & 1 : 0);
+            six = six << 1 | (i < bits ? (unsigned)bytes[i / 8] >> (7 - i % 8) & 1 : 0);
         put(at_io, digits[six]);
     }
     for (size_t chars = (bits + 5) / 6; padded && chars % 4 != 0; chars++)
@@ -70,16 +69,16 @@ static void put_base64(
 
 static void put_field(char **at_io, enum scan_alphabet alphabet, size_t len)
 {
-    char octets[2 * HASH_DIGEST_MAX];
+    char bytes[2 * HASH_DIGEST_MAX];
 
-    memset(octets, 'Z', sizeof octets);
+    memset(bytes, 'Z', sizeof bytes);
     switch (alphabet) {
     case SCAN_BASE64:
     case SCAN_BASE64_BARE:
-        put_base64(at_io, octets, len, BASE64, alphabet == SCAN_BASE64);
+        put_base64(at_io, bytes, len, BASE64, alphabet == SCAN_BASE64);
         return;
     case SCAN_BASE64_DOT:
-        put_base64(at_io, octets, len,
+        put_base64(at_io, bytes, len,
             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789./", false);
         return;
     case SCAN_HEX:
@@ -271,7 +270,7 @@ void samples_at_bounds(void (*visit)(const struct sample *sample, const char *st
     }
 }
 
-enum kind { WHOLE, REST, OCTETS };
+enum kind { WHOLE, REST, BYTES };
 enum encoding { NONE, BASE64_TEXT, HEX_TEXT };
 
 static const struct wrapping {
@@ -320,7 +319,7 @@ static void visit_wrapped(const struct wrapping *wrapping, size_t encoding, cons
     char prefix[64], text[2 * SAMPLE_MAX], stored[3 * SAMPLE_MAX];
     const char *name = encodings[encoding].name;
 
-    encode(rest, wrapping->kind == OCTETS ? NONE : encodings[encoding].encoding, text);
+    encode(rest, wrapping->kind == BYTES ? NONE : encodings[encoding].encoding, text);
     for (int spelling = 0; spelling < 3; spelling++) {
         snprintf(prefix, sizeof prefix, "{%s%s%s}", wrapping->name, name == NULL ? "" : ".",
             name == NULL ? "" : name);

@@ -1,10 +1,10 @@
 /*
- * test_hash.c: stored hashes of other programs match their passwords; nothing else matches.
+ * test_hash.c: stored hashes of other programs match their passwords and no others.
  *
- * The vectors of hash_vectors.h are also cut, altered and turned into decoys. The libraries that do
- * the work are called through doubles, which count calls, fail on demand, and see whether memory
- * that held a password was wiped; secret_wipe() is a double too. Passwords and hashes are copied to
- * memory of just their size, for the sanitizers.
+ * The vectors of hash_vectors.h are also cut, altered and turned into decoys; samples.h makes more
+ * hashes from the list of schemes. The hashing libraries are called through doubles, which count
+ * calls, fail on demand, and see whether memory that held a password was wiped; secret_wipe() is a
+ * double too. Passwords and hashes are copied to memory of exactly their size, for the sanitizers.
  */
 #include "test.h"
 
@@ -41,8 +41,8 @@
 static struct {
     unsigned work;    /* hashes begun */
     unsigned threads; /* threads asked for */
-    bool fail;        /* each library says no */
-    int crypt_errno;  /* what crypt_rn(3) says then */
+    bool fail;        /* each library fails */
+    int crypt_errno;  /* what crypt_rn(3) sets then */
     const void *phrase, *data;
     size_t phrase_wiped, data_wiped;
 } seen;
@@ -114,7 +114,7 @@ int EVP_DigestFinal_ex(EVP_MD_CTX *context, unsigned char *md, unsigned int *siz
     return seen.fail ? 0 : real(context, md, size);
 }
 
-/* The host's process is not ours to start threads in. Visible, so that libargon2 finds this one. */
+/* The plugin must start no thread in the host's process. Visible, so that libargon2 finds this one. */
 __attribute__((visibility("default"))) int pthread_create(
     pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
@@ -199,7 +199,7 @@ static void check_result(
 static int set_up(void **state)
 {
     (void)state;
-    /* The doubles stand for all other calls: without these the linker may leave a library out. */
+    /* The doubles replace all other calls: without these the linker may omit a library. */
     assert_non_null(crypt_preferred_method());
     assert_non_null(argon2_error_message(ARGON2_OK));
     memset(&seen, 0, sizeof(seen));
@@ -246,8 +246,7 @@ TEST_WITH(each_scheme_has_a_vector, set_up, NULL)
             fail_msg("no hash of another program for %s, %s", scheme->name, scheme->prefix);
 }
 
-/* The text that vectors of Dovecot's begin with and, of those with an encoding, end their prefix.
- */
+/* How Dovecot's vectors begin; and how the prefix of those with an encoding ends. */
 TEST_WITH(each_wrapping_and_encoding_has_a_vector, set_up, NULL)
 {
     static const char *const wanted[] = {
@@ -297,7 +296,7 @@ TEST_WITH(dovecots_prefixes_are_read_in_either_case, set_up, NULL)
     }
 }
 
-/* Two spellings of one salt: its last character has four bits to spare. */
+/* Two spellings of one salt: its last character has four spare bits. */
 TEST_WITH(a_bcrypt_salt_may_have_spare_bits_set, set_up, NULL)
 {
     static const char stored[] = "$2b$04$w9ONQ1Wwmwf1I37ii/gn/OlylD0wZ32lS4lsVSVS/q2LufvoeetxC";
@@ -310,7 +309,7 @@ TEST_WITH(a_bcrypt_salt_may_have_spare_bits_set, set_up, NULL)
     assert_int_equal(verify(other, BYTES("incorrect horse")), HASH_MISMATCH);
 }
 
-/* PostgreSQL keeps two keys; a verifier with one of them wrong is nobody's. */
+/* A verifier has two keys; with one of them wrong it matches no password. */
 TEST_WITH(scram_compares_both_keys, set_up, NULL)
 {
     static const char good[] =
@@ -327,17 +326,16 @@ TEST_WITH(scram_compares_both_keys, set_up, NULL)
     assert_int_equal(verify(server_key, BYTES("pencil")), HASH_MISMATCH);
 }
 
-/* What is cut short or altered. */
+/* Hashes that are cut short or altered. */
 
-/* Schemes whose form does not tell the length of what is last: a shorter one is a hash of its own.
- */
+/* True for a scheme whose last field has no fixed length: a shorter one is another valid hash. */
 static bool may_be_usable_when_cut(const char *stored)
 {
     return strncmp(stored, "$argon2", 7) == 0 || strncmp(stored, "{ARGON2", 7) == 0 ||
            strncmp(stored, "{SSHA", 5) == 0;
 }
 
-/* doveadm's Argon2 takes its time; behind the prefix it is what the cheap ones are without. */
+/* doveadm's Argon2 is slow; the cheap vectors of Argon2 test the same without the prefix. */
 static bool is_costly(const char *stored)
 {
     return strncmp(stored, "{ARGON2", 7) == 0;
@@ -365,7 +363,7 @@ TEST_WITH(truncated_hashes_deny, set_up, NULL)
     }
 }
 
-TEST_WITH(trailing_octets_deny, set_up, NULL)
+TEST_WITH(trailing_bytes_deny, set_up, NULL)
 {
     static const char *const tails[] = {"\n", " ", "$", "=", "A", ".", "0", "AAAA", "\x80", ":x"};
 
@@ -384,10 +382,10 @@ TEST_WITH(trailing_octets_deny, set_up, NULL)
     }
 }
 
-/* An octet of each kind at every place: the readers stay inside the string, and do no work. */
+/* A byte of each kind at each place: the readers stay inside the string, and hash nothing. */
 TEST_WITH(altered_hashes_are_read_safely, set_up, NULL)
 {
-    static const char octets[] = "\x01\n !$*+,./0129:=AJT_az{}~\x7f\x80\xff";
+    static const char bytes[] = "\x01\n !$*+,./0129:=AJT_az{}~\x7f\x80\xff";
 
     for (size_t i = 0; i < ROWS(hash_vectors); i++) {
         char *stored = copy(hash_vectors[i].stored, strlen(hash_vectors[i].stored) + 1);
@@ -395,8 +393,8 @@ TEST_WITH(altered_hashes_are_read_safely, set_up, NULL)
         for (char *c = stored; *c != '\0'; c++) {
             char kept = *c;
 
-            for (const char *octet = octets; *octet != '\0'; octet++) {
-                *c = *octet;
+            for (const char *byte = bytes; *byte != '\0'; byte++) {
+                *c = *byte;
                 (void)usable(stored);
             }
             *c = kept;
@@ -415,7 +413,7 @@ static void check_refused(const char *what, const char *stored, const char *pass
     check_result(what, stored, verify(stored, stored, strlen(stored)), HASH_UNUSABLE);
 }
 
-TEST_WITH(what_else_other_programs_make_is_refused, set_up, NULL)
+TEST_WITH(other_hashes_of_the_same_programs_are_refused, set_up, NULL)
 {
     for (size_t i = 0; i < ROWS(refused_hashes); i++)
         check_refused(refused_hashes[i].producer, refused_hashes[i].stored, "correct horse");
@@ -461,8 +459,8 @@ TEST_WITH(other_forms_are_refused, set_up, NULL)
         {"yescrypt's salt of 4n + 1", "$y$j75$.....$" DIGEST_43},
         {"argon2 without digest", "$argon2id$v=19$m=8,t=1,p=1$" BASE64_16},
         {"argon2 with an empty digest", "$argon2id$v=19$m=8,t=1,p=1$" BASE64_16 "$"},
-        {"argon2 with a digest of 3 octets", "$argon2id$v=19$m=8,t=1,p=1$" BASE64_16 "$AAAA"},
-        {"argon2 with a salt of 6 octets", "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAA$" BASE64_32},
+        {"argon2 with a digest of 3 bytes", "$argon2id$v=19$m=8,t=1,p=1$" BASE64_16 "$AAAA"},
+        {"argon2 with a salt of 6 bytes", "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAA$" BASE64_32},
         {"argon2 without p", "$argon2id$v=19$m=8,t=1$" BASE64_16 "$" BASE64_32},
         {"argon2 out of order", "$argon2id$v=19$t=1,m=8,p=1$" BASE64_16 "$" BASE64_32},
         {"argon2 of a version to come", "$argon2id$v=20$m=8,t=1,p=1$" BASE64_16 "$" BASE64_32},
@@ -528,7 +526,7 @@ TEST_WITH(other_forms_are_refused, set_up, NULL)
     assert_int_equal(seen.work, 0);
 }
 
-/* Only looked at: none of these is hashed. */
+/* These are only parsed, never hashed. */
 TEST_WITH(work_is_bounded, set_up, NULL)
 {
     static const struct {
@@ -543,7 +541,7 @@ TEST_WITH(work_is_bounded, set_up, NULL)
         {"$6$rounds=5000000$salt$" DIGEST_86, true}, {"$6$rounds=5000001$salt$" DIGEST_86, false},
         {"$6$rounds=999999999$salt$" DIGEST_86, false},
         {"$6$rounds=4294968296$salt$" DIGEST_86, false}, /* 1,000 in 32 bits */
-        {"$y$jFT$" SALT_22 "$" DIGEST_43, true},         /* crypt_gensalt(3)'s dearest: 1 GiB */
+        {"$y$jFT$" SALT_22 "$" DIGEST_43, true}, /* crypt_gensalt(3)'s highest cost: 1 GiB */
         {"$y$jGT$" SALT_22 "$" DIGEST_43, false}, {"$y$jFU$" SALT_22 "$" DIGEST_43, false},
         {"$y$j.T$" SALT_22 "$" DIGEST_43, false}, {"$y$jz75$" SALT_22 "$" DIGEST_43, false},
         {"$7$I6..../....salt$" DIGEST_43, true}, /* N 2^20, r 8 */
@@ -590,8 +588,8 @@ TEST_WITH(work_is_bounded, set_up, NULL)
 }
 
 /*
- * What the forms say, on both sides of each bound. The libraries agree: they hash whatever is
- * accepted, of which the cheap ones are tried.
+ * Both sides of each bound of the forms. The libraries hash whatever the forms accept; only cheap
+ * hashes are tried.
  */
 static void check_sample(const struct sample *sample, const char *stored)
 {
@@ -622,7 +620,30 @@ TEST_WITH(a_form_is_bounded_on_both_sides, set_up, NULL)
     assert_true(seen.work > 50);
 }
 
-/* A form that is longer than any stored hash may be would be refused for its length alone. */
+/* A decoy has the same form, numbers and lengths. */
+static void check_decoy_of_sample(const struct sample *sample, const char *stored)
+{
+    struct hash hash, decoy, again;
+
+    if (!hash_parse(stored, &hash))
+        return;
+    hash_decoy(&hash, &decoy);
+    if (!hash_parse(decoy.text, &again))
+        fail_msg("%s: a decoy is not usable: %s", sample->scheme->name, decoy.text);
+    assert_ptr_equal(again.scheme, hash.scheme);
+    assert_memory_equal(&again.numbers, &hash.numbers, sizeof hash.numbers);
+    assert_int_equal(again.salt_len, hash.salt_len);
+    assert_int_equal(again.digest_len, hash.digest_len);
+    assert_string_not_equal(decoy.text, stored);
+    assert_int_equal(strlen(decoy.text), strlen(stored));
+}
+
+TEST_WITH(each_scheme_has_decoys, set_up, NULL)
+{
+    samples_at_bounds(check_decoy_of_sample);
+}
+
+/* A hash that a form accepts is never refused for its length, even in hex. */
 static void check_length(const struct sample *sample, const char *stored)
 {
     struct sample longest = *sample;
@@ -639,12 +660,12 @@ static void check_length(const struct sample *sample, const char *stored)
         fail_msg("%s in hex may be longer than HASH_MAX", sample->scheme->name);
 }
 
-TEST_WITH(no_form_is_longer_than_a_stored_hash, set_up, NULL)
+TEST_WITH(the_longest_hash_of_each_form_fits, set_up, NULL)
 {
     samples_at_bounds(check_length);
 }
 
-TEST_WITH(what_is_over_long_is_refused, set_up, NULL)
+TEST_WITH(longer_hashes_are_refused, set_up, NULL)
 {
     static const char head[] = "{PBKDF2}$1$",
                       tail[] = "$1$0000000000000000000000000000000000000000";
@@ -676,9 +697,9 @@ TEST_WITH(a_password_that_would_be_cut_is_refused_after_the_work, set_up, NULL)
         size_t password_len;
         enum hash_result want;
     } rows[] = {
-        {"bcrypt, 72 octets", bcrypt, BYTES(p72), HASH_MATCH},
-        {"bcrypt, 73 octets", bcrypt, BYTES(p73), HASH_MISMATCH},
-        {"bcrypt, 72 octets and a NUL", bcrypt, p72, sizeof(p72), HASH_MISMATCH},
+        {"bcrypt, 72 bytes", bcrypt, BYTES(p72), HASH_MATCH},
+        {"bcrypt, 73 bytes", bcrypt, BYTES(p73), HASH_MISMATCH},
+        {"bcrypt, 72 bytes and a NUL", bcrypt, p72, sizeof(p72), HASH_MISMATCH},
         {"bcrypt, a NUL at the end", horse, BYTES("correct horse\0"), HASH_MISMATCH},
         {"bcrypt, a NUL and more", horse, BYTES("correct horse\0more"), HASH_MISMATCH},
         {"bcrypt of nothing, a NUL", empty, BYTES("\0"), HASH_MISMATCH},
@@ -698,8 +719,8 @@ TEST_WITH(a_password_that_would_be_cut_is_refused_after_the_work, set_up, NULL)
     }
 }
 
-/* crypt(3) would stop at it; as an HMAC key it would be padding, and no difference. */
-TEST_WITH(a_nul_is_part_of_no_password, set_up, NULL)
+/* crypt(3) would stop at the NUL; an HMAC key is padded with NULs, so it would not count. */
+TEST_WITH(a_password_with_a_nul_never_matches, set_up, NULL)
 {
     for (size_t i = 0; i < ROWS(hash_vectors); i++) {
         const struct hash_vector *v = &hash_vectors[i];
@@ -732,7 +753,7 @@ TEST_WITH(decoys_cost_the_same_and_never_match, set_up, NULL)
     }
 }
 
-TEST_WITH(decoys_keep_the_parameters, set_up, NULL)
+TEST_WITH(decoys_keep_scheme_and_cost, set_up, NULL)
 {
     static const char bcrypt_10[] = "$2b$10$" SALT_22 DIGEST_31;
     static const struct {
@@ -772,8 +793,7 @@ TEST_WITH(decoys_keep_the_parameters, set_up, NULL)
     assert_int_equal(seen.work, 0);
 }
 
-/* The fallback is a hash that is worked on. */
-TEST_WITH(the_fallback_decoy_does_the_work, set_up, NULL)
+TEST_WITH(the_fallback_decoy_is_hashed, set_up, NULL)
 {
     char decoy[HASH_MAX];
 
@@ -782,9 +802,9 @@ TEST_WITH(the_fallback_decoy_does_the_work, set_up, NULL)
     assert_int_equal(seen.work, 1);
 }
 
-/* A guest: threads, errors, memory. */
+/* The host's process: threads, errors, memory. */
 
-/* libargon2 keeps its memory when a thread does not start. */
+/* libargon2 does not free its memory when a thread fails to start. */
 static int lend_memory(uint8_t **memory, size_t size)
 {
     static uint8_t lent[64 * 1024];
@@ -817,7 +837,7 @@ TEST_WITH(no_thread_is_started, set_up, NULL)
         .free_cbk = take_memory_back};
 
 #if defined(__SANITIZE_ADDRESS__)
-    skip(); /* its own pthread_create() stands before ours */
+    skip(); /* its own pthread_create() hides ours */
 #endif
     assert_int_equal(argon2_ctx(&control, Argon2_id), ARGON2_THREAD_FAIL);
     assert_int_not_equal(seen.threads, 0);
@@ -826,7 +846,7 @@ TEST_WITH(no_thread_is_started, set_up, NULL)
     assert_int_equal(seen.threads, 0);
 }
 
-TEST_WITH(a_failing_library_is_an_error_and_never_a_verdict, set_up, NULL)
+TEST_WITH(a_failing_library_is_an_error_not_a_verdict, set_up, NULL)
 {
     unsigned long host = ERR_PACK(ERR_LIB_USER, 0, 1);
 
@@ -840,12 +860,12 @@ TEST_WITH(a_failing_library_is_an_error_and_never_a_verdict, set_up, NULL)
         check_result(v->producer, v->stored, verify(v->stored, v->password, strlen(v->password)),
             HASH_ERROR);
     }
-    /* The host's own error is still there, and alone. */
+    /* The host's own error is still there, and no other. */
     assert_int_equal(ERR_get_error(), host);
     assert_int_equal(ERR_get_error(), 0);
 }
 
-TEST_WITH(what_libcrypt_calls_invalid_is_unusable, set_up, NULL)
+TEST_WITH(a_hash_that_libcrypt_refuses_is_unusable, set_up, NULL)
 {
     seen.fail = true;
     seen.crypt_errno = EINVAL;

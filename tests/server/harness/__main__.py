@@ -1,7 +1,7 @@
 """What contrib/demo.sh calls: python3 -m harness demo DIRECTORY [--keep], and python3 -m harness stop DIRECTORY.
 
-demo starts private servers in DIRECTORY, shows them at work and leaves them running; stop stops them. The exit status is 1
-where the demo found something wrong, and 2 where it could not be run.
+demo starts private servers in DIRECTORY, shows them at work and leaves them running; stop stops them. The exit status
+is 1 where the demo found something wrong, and 2 where it could not be run.
 """
 
 import argparse

@@ -23,7 +23,9 @@ class Answers:
             return self.accepted
         if reason in TEMPORARY:
             return self.later
-        return {"ip_not_authorized": self.not_authorized, "malformed_response": self.malformed}.get(reason, self.rejected)
+        return {"ip_not_authorized": self.not_authorized, "malformed_response": self.malformed}.get(
+            reason, self.rejected
+        )
 
 
 POSTFIX = Answers(
@@ -31,14 +33,16 @@ POSTFIX = Answers(
     rejected=Reply(535, "5.7.8 Error: authentication failed: authentication failure"),
     not_authorized=Reply(535, "5.7.8 Error: authentication failed: authorization failure"),
     malformed=Reply(535, "5.7.8 Error: authentication failed: bad protocol / cancel"),
-    later=Reply(454, "4.7.0 Temporary authentication failure: remote authentication server unavailable"))
+    later=Reply(454, "4.7.0 Temporary authentication failure: remote authentication server unavailable"),
+)
 
 EXIM = Answers(
     accepted=Reply(235, "Authentication succeeded"),
     rejected=Reply(535, "Incorrect authentication data"),
     not_authorized=Reply(535, "Incorrect authentication data"),
     malformed=Reply(535, "Incorrect authentication data"),
-    later=Reply(435, "Unable to authenticate at present"))
+    later=Reply(435, "Unable to authenticate at present"),
+)
 
 # Most tests talk to Postfix.
 ACCEPTED, REJECTED, NOT_AUTHORIZED, MALFORMED, LATER = vars(POSTFIX).values()

@@ -7,8 +7,10 @@ from .cluster import literal
 from .postfix import LogMark
 
 # docs/design.md: the line of a rejected attempt, after what the mail server puts before it.
-LINE = (r'rejected reason=(?P<reason>\w+) username="(?P<username>(?:[^"\\]|\\.)*)" '
-        r"client=(?P<client>\S*) mechanism=(?P<mechanism>\S+) attempt=(?P<attempt>[0-9a-f-]{36})")
+LINE = (
+    r'rejected reason=(?P<reason>\w+) username="(?P<username>(?:[^"\\]|\\.)*)" '
+    r"client=(?P<client>\S*) mechanism=(?P<mechanism>\S+) attempt=(?P<attempt>[0-9a-f-]{36})"
+)
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,20 @@ class Audit:
 
     def reasons(self, username):
         """The reasons of one user name's rows, in the order of the attempts."""
-        return [row["reason"] for row in self.session.rows(
-            f"SELECT reason FROM pgsasl.auth_failures WHERE username = {literal(username)} ORDER BY occurred_at")]
+        return [
+            row["reason"]
+            for row in self.session.rows(
+                f"SELECT reason FROM pgsasl.auth_failures WHERE username = {literal(username)} ORDER BY occurred_at"
+            )
+        ]
 
     def _rows(self, condition):
-        return [Row(**row) for row in self.session.rows(
-            f"SELECT {self.COLUMNS} FROM pgsasl.auth_failures WHERE {condition} ORDER BY recorded_at, attempt_id")]
+        return [
+            Row(**row)
+            for row in self.session.rows(
+                f"SELECT {self.COLUMNS} FROM pgsasl.auth_failures WHERE {condition} ORDER BY recorded_at, attempt_id"
+            )
+        ]
 
 
 @dataclass
@@ -71,7 +81,7 @@ class Outcome:
 
     @property
     def row(self):
-        """The one row that there has to be."""
+        """The only row; there must be one."""
         assert len(self.rows) == 1, f"{len(self.rows)} rows after {self.reply}: {self.rows}"
         return self.rows[0]
 
@@ -81,7 +91,7 @@ class Outcome:
         return self.log.lines(self.log.server.OURS)
 
     def line(self):
-        """The one line that there has to be, as a match of LINE."""
+        """The only line, as a match of LINE; there must be one."""
         ours = self.log.server.OURS
         lines = [line for line in self.lines() if re.search(ours + "rejected ", line)]
         assert len(lines) == 1, lines
@@ -91,13 +101,13 @@ class Outcome:
 
 
 class Desk:
-    """Runs an attempt and gathers what the client, the audit table and the log say of it."""
+    """Runs an attempt and collects what the client, the audit table and the log say about it."""
 
     def __init__(self, server, audit):
         self.server, self.audit = server, audit
 
     def attempt(self, act, *arguments, **options):
-        """Calls act and reads the audit table at once: the row has to be there when the client hears the answer."""
+        """Calls act and reads the audit table at once: the row must exist when the client gets the answer."""
         log, moment = LogMark(self.server), self.audit.now()
         reply = act(*arguments, **options)
         return Outcome(reply, self.audit.since(moment), log)

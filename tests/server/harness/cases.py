@@ -50,23 +50,36 @@ CASES = {
     "only blanks for a name": Case("username_whitespace", name="  ", known=False),
     "deleted user": Case("deleted_user", user={"deleted": True}),
     "disabled user": Case("disabled_user", user={"enabled": False}),
+    "expired user": Case("expired_user", user={"expires_at": "2020-01-01"}),
+    "expired, and wrong password": Case(
+        "expired_user", ("wrong_password",), user={"expires_at": "2020-01-01"}, password="wrong"
+    ),
+    "not expired yet": Case(None, user={"expires_at": "2200-01-01"}),
     "disabled, and wrong password": Case(
-        "disabled_user", ("wrong_password",), user={"enabled": False}, password="wrong"),
+        "disabled_user", ("wrong_password",), user={"enabled": False}, password="wrong"
+    ),
     "account past due": Case("account_past_due", user={"standing": "past_due"}),
     "account suspended": Case("account_suspended", user={"standing": "suspended"}),
     "suspended, and wrong password": Case(
-        "account_suspended", ("wrong_password",), user={"standing": "suspended"}, password="wrong"),
+        "account_suspended", ("wrong_password",), user={"standing": "suspended"}, password="wrong"
+    ),
     "account closed": Case("account_closed", user={"standing": "closed"}),
-    "all at once": Case("account_suspended", ("disabled_user", "wrong_password", "ip_not_authorized"),
-                        user={"standing": "suspended", "enabled": False, "networks": ELSEWHERE}, password="wrong"),
+    "all at once": Case(
+        "account_suspended",
+        ("disabled_user", "wrong_password", "ip_not_authorized"),
+        user={"standing": "suspended", "enabled": False, "networks": ELSEWHERE},
+        password="wrong",
+    ),
     "a blank after the password": Case("password_whitespace", password="right horse battery "),
     "not from this address": Case("ip_not_authorized", user={"networks": ELSEWHERE}),
     "elsewhere, and wrong password": Case(
-        "wrong_password", ("ip_not_authorized",), user={"networks": ELSEWHERE}, password="wrong"),
+        "wrong_password", ("ip_not_authorized",), user={"networks": ELSEWHERE}, password="wrong"
+    ),
     "acting for another user": Case("authzid_mismatch", authzid="root", mechanisms=("PLAIN",)),
     "pgsasl_require_tls, and no TLS": Case("tls_required", service="wants-tls"),
     "no TLS, and acting for another": Case(
-        "authzid_mismatch", ("tls_required",), authzid="root", service="wants-tls", mechanisms=("PLAIN",)),
+        "authzid_mismatch", ("tls_required",), authzid="root", service="wants-tls", mechanisms=("PLAIN",)
+    ),
     "over-long name": Case("malformed_response", name="{}" + "x" * 250, known=False),
     "over-long password": Case("malformed_response", password="x" * 1025, known=False),
     "a NUL in the name": Case("malformed_response", name="{}\0x\0y", known=False),

@@ -41,8 +41,20 @@ class Authority:
         self.config.write_text(CONFIG.format(base=self.base), encoding="ascii")
         (self.base / "index.txt").touch()
         self.certificate, self.key = self.base / "ca.pem", self.base / "ca.key"
-        run("openssl", "req", "-x509", *self._new_key(self.key), "-days", "2", "-subj", f"/CN={name}",
-            "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-out", self.certificate)
+        run(
+            "openssl",
+            "req",
+            "-x509",
+            *self._new_key(self.key),
+            "-days",
+            "2",
+            "-subj",
+            f"/CN={name}",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+            "-out",
+            self.certificate,
+        )
         self._protect(self.certificate, self.key)
 
     @staticmethod
@@ -61,8 +73,17 @@ class Authority:
         """A new identity; names is a subjectAltName."""
         identity = Identity(self.base / f"{label}.pem", self.base / f"{label}.key")
         request = self.base / f"{label}.csr"
-        run("openssl", "req", "-new", *self._new_key(identity.key), "-subj", f"/CN={common_name}",
-            *(("-addext", f"subjectAltName={names}") if names else ()), "-out", request)
+        run(
+            "openssl",
+            "req",
+            "-new",
+            *self._new_key(identity.key),
+            "-subj",
+            f"/CN={common_name}",
+            *(("-addext", f"subjectAltName={names}") if names else ()),
+            "-out",
+            request,
+        )
         when = ("-startdate", "20200101000000Z", "-enddate", "20200102000000Z") if expired else ()
         self._ca("-notext", "-in", request, *when, "-out", identity.certificate)
         self._protect(identity.certificate, identity.key)

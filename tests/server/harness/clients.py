@@ -55,8 +55,42 @@ def plain(authcid, password, authzid=b""):
 
 def responses(mechanism, username, password, authzid=b""):
     """What a client sends in an exchange of PLAIN or LOGIN, to give to authenticate(). Text becomes UTF-8."""
-    username, password, authzid = (text if isinstance(text, bytes) else text.encode() for text in (username, password, authzid))
+    username, password, authzid = (
+        text if isinstance(text, bytes) else text.encode() for text in (username, password, authzid)
+    )
     return [plain(username, password, authzid)] if mechanism == "PLAIN" else [username, password]
+
+
+class Scram:
+    """The client's side of one exchange of SCRAM-SHA-256 (RFC 5802, RFC 7677)."""
+
+    def __init__(self, username, password, header="n,,"):
+        self.password, self.header = password, header
+        self.bare = f"n={username},r={secrets.token_hex(12)}"
+        self.values = self.salted = self.signed = None
+
+    def first(self):
+        """The first message."""
+        return (self.header + self.bare).encode()
+
+    def final(self, reply):
+        """The second message, for the challenge in a 334. The challenge's fields are then in values."""
+        challenge = base64.b64decode(reply.text).decode()
+        self.values = dict(part.split("=", 1) for part in challenge.split(","))
+        final = f"c={encode(self.header.encode()).decode()},r={self.values['r']}"
+        salt, iterations = base64.b64decode(self.values["s"]), int(self.values["i"])
+        self.salted = hashlib.pbkdf2_hmac("sha256", self.password.encode(), salt, iterations)
+        key = hmac.digest(self.salted, b"Client Key", "sha256")
+        self.signed = f"{self.bare},{challenge},{final}".encode()
+        signature = hmac.digest(hashlib.sha256(key).digest(), self.signed, "sha256")
+        proof = bytes(one ^ other for one, other in zip(key, signature))
+        return f"{final},p=".encode() + encode(proof)
+
+    def check(self, reply):
+        """Raises ValueError if the server's signature in a 334 is wrong."""
+        key = hmac.digest(self.salted, b"Server Key", "sha256")
+        if base64.b64decode(reply.text) != b"v=" + encode(hmac.digest(key, self.signed, "sha256")):
+            raise ValueError("the server's signature is wrong")
 
 
 class Smtp:
@@ -149,25 +183,13 @@ class Smtp:
         return self.authenticate(mechanism, *responses(mechanism, username, password, authzid))
 
     def scram(self, username, password):
-        """SCRAM-SHA-256 (RFC 5802, RFC 7677) from the client's side; True server signature or ValueError."""
-        nonce = secrets.token_hex(12)
-        bare = f"n={username},r={nonce}"
-        reply = self.command(b"AUTH SCRAM-SHA-256 " + encode(f"n,,{bare}".encode()))
-        if reply.code != 334:
-            return reply
-        challenge = base64.b64decode(reply.text).decode()
-        values = dict(part.split("=", 1) for part in challenge.split(","))
-        final = f"c=biws,r={values['r']}"
-        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(values["s"]), int(values["i"]))
-        key = hmac.digest(salted, b"Client Key", "sha256")
-        signed = f"{bare},{challenge},{final}".encode()
-        signature = hmac.digest(hashlib.sha256(key).digest(), signed, "sha256")
-        proof = bytes(one ^ other for one, other in zip(key, signature))
-        reply = self.command(encode(f"{final},p=".encode() + encode(proof)))
+        """Runs one exchange of SCRAM-SHA-256. Raises ValueError if the server's signature is wrong."""
+        client = Scram(username, password)
+        reply = self.command(b"AUTH SCRAM-SHA-256 " + encode(client.first()))
         if reply.code == 334:
-            wanted = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), signed, "sha256")
-            if base64.b64decode(reply.text) != b"v=" + encode(wanted):
-                raise ValueError("the server's signature is wrong")
+            reply = self.command(encode(client.final(reply)))
+        if reply.code == 334:
+            client.check(reply)
             reply = self.command(b"")
         return reply
 
@@ -204,8 +226,23 @@ def _login(transcript, mark):
 
 def swaks_command(service, username, password, mechanism, cafile, send=True):
     """swaks, as one would type it."""
-    command = ["swaks", "--server", "127.0.0.1", "--port", service.port, "--from", SENDER, "--to", RECIPIENT,
-               "--auth", mechanism, "--auth-user", username, "--auth-password", password]
+    command = [
+        "swaks",
+        "--server",
+        "127.0.0.1",
+        "--port",
+        service.port,
+        "--from",
+        SENDER,
+        "--to",
+        RECIPIENT,
+        "--auth",
+        mechanism,
+        "--auth-user",
+        username,
+        "--auth-password",
+        password,
+    ]
     if service.tls == "starttls":
         command += ["--tls", "--tls-verify", "--tls-ca-path", cafile]
     if service.tls == "wrapped":
@@ -222,9 +259,25 @@ def swaks(service, username, password, mechanism, cafile, send=True):
 def curl_command(service, username, password, mechanism, cafile, message, options=()):
     """curl sending the file message, as one would type it; options are more of its own."""
     scheme = "smtps" if service.tls == "wrapped" else "smtp"
-    command = ["curl", "--silent", "--show-error", "--verbose", "--url", f"{scheme}://127.0.0.1:{service.port}",
-               "--user", f"{username}:{password}", "--login-options", f"AUTH={mechanism}",
-               "--mail-from", SENDER, "--mail-rcpt", RECIPIENT, "--upload-file", message, *options]
+    command = [
+        "curl",
+        "--silent",
+        "--show-error",
+        "--verbose",
+        "--url",
+        f"{scheme}://127.0.0.1:{service.port}",
+        "--user",
+        f"{username}:{password}",
+        "--login-options",
+        f"AUTH={mechanism}",
+        "--mail-from",
+        SENDER,
+        "--mail-rcpt",
+        RECIPIENT,
+        "--upload-file",
+        message,
+        *options,
+    ]
     return command + (["--ssl-reqd", "--cacert", cafile] if service.tls != "none" else [])
 
 
@@ -240,14 +293,27 @@ def curl(service, username, password, mechanism, cafile, send=True, options=()):
 
 def msmtp(service, username, password, mechanism, cafile, send=True):
     """Logs in with msmtp, which always sends a message where it may."""
-    command = ["msmtp", "--host=127.0.0.1", f"--port={service.port}", f"--from={SENDER}", "--debug",
-               f"--auth={mechanism.lower()}", f"--user={username}", "--passwordeval=printenv MSMTP_PASSWORD",
-               f"--tls={'off' if service.tls == 'none' else 'on'}",
-               f"--tls-starttls={'on' if service.tls == 'starttls' else 'off'}"]
+    command = [
+        "msmtp",
+        "--host=127.0.0.1",
+        f"--port={service.port}",
+        f"--from={SENDER}",
+        "--debug",
+        f"--auth={mechanism.lower()}",
+        f"--user={username}",
+        "--passwordeval=printenv MSMTP_PASSWORD",
+        f"--tls={'off' if service.tls == 'none' else 'on'}",
+        f"--tls-starttls={'on' if service.tls == 'starttls' else 'off'}",
+    ]
     if service.tls != "none":
         command += [f"--tls-trust-file={cafile}"]
-    done = run(*command, RECIPIENT, stdin=MESSAGE.replace("\r\n", "\n"), env={"MSMTP_PASSWORD": password, "HOME": "/"},
-               check=False)
+    done = run(
+        *command,
+        RECIPIENT,
+        stdin=MESSAGE.replace("\r\n", "\n"),
+        env={"MSMTP_PASSWORD": password, "HOME": "/"},
+        check=False,
+    )
     login = _login(done.stdout + done.stderr, "<--")
     return login if send else Login(login.reply, None, login.transcript)
 
@@ -277,5 +343,24 @@ def python(service, username, password, mechanism, cafile, send=True):
         return login
 
 
-CLIENTS = {"swaks": swaks, "curl": curl, "msmtp": msmtp, "python": python}
+def gsasl(service, username, password, mechanism, cafile, send=True):
+    """Authenticates with GNU SASL's gsasl, which sends no message."""
+    del send
+    tls = ["--starttls", f"--x509-ca-file={cafile}"] if service.tls == "starttls" else ["--no-starttls"]
+    done = run(
+        "gsasl",
+        "--smtp",
+        "--verbose",
+        f"--connect=127.0.0.1:{service.port}",
+        f"--mechanism={mechanism}",
+        f"--authentication-id={username}",
+        "--authorization-id=",
+        f"--password={password}",
+        *tls,
+        stdin="",
+        check=False,
+    )
+    return _login(done.stdout + done.stderr, "")
 
+
+CLIENTS = {"swaks": swaks, "curl": curl, "msmtp": msmtp, "python": python}

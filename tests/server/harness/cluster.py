@@ -13,7 +13,7 @@ from pathlib import Path
 from .processes import SOURCE, CommandFailed, alive, free_port, run, wait_for
 
 DATABASE = "mail"
-OWNER = "mailadmin"      # owns the database, loads the schema; no superuser
+OWNER = "mailadmin"  # owns the database, loads the schema; no superuser
 PLUGIN_LOGIN = "pgsasl_plugin"  # what the plugin logs in as
 SCHEMA = SOURCE / "contrib/sql/pgsasl.sql"
 
@@ -51,7 +51,7 @@ def literal(value):
 
 
 def bin_dir():
-    """Where the newest installed server's programs are."""
+    """The directory of the newest installed server's programs."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
     if not found:
         raise FileNotFoundError("no /usr/lib/postgresql/*/bin/initdb: install Debian's postgresql package")
@@ -59,7 +59,7 @@ def bin_dir():
 
 
 class Queries:
-    """Rows as Python has them, for whatever has sql()."""
+    """Reads rows as dicts, for any class with sql()."""
 
     def sql(self, statement):
         """Runs a statement and returns what psql prints."""
@@ -94,15 +94,18 @@ class Cluster(Queries):
         cluster = cls(base)
         cluster.base.mkdir(parents=True)
         shutil.chown(cluster.base, "postgres", "postgres")
-        cluster._as_postgres("initdb", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--auth=peer",
-                             "--pgdata", cluster.data)
+        cluster._as_postgres(
+            "initdb", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--auth=peer", "--pgdata", cluster.data
+        )
         cluster.port = free_port()
         cluster.owner_password, cluster.plugin_password = secrets.token_hex(16), secrets.token_hex(16)
         cluster._write("data/pg_hba.conf", HBA)
         with (cluster.data / "postgresql.conf").open("a", encoding="ascii") as conf:
             conf.write(SETTINGS.format(port=cluster.port, base=cluster.base, fsync="on" if fsync else "off"))
-        cluster._write("state.json", json.dumps(
-            {name: getattr(cluster, name) for name in ("port", "owner_password", "plugin_password")}))
+        cluster._write(
+            "state.json",
+            json.dumps({name: getattr(cluster, name) for name in ("port", "owner_password", "plugin_password")}),
+        )
         try:
             cluster.start()
             cluster._populate()
@@ -129,9 +132,19 @@ class Cluster(Queries):
 
     def _populate(self):
         admin = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", str(self.base), "-p", str(self.port)]
-        run("runuser", "-u", "postgres", "--", *admin, "-d", "postgres", cwd=self.base, stdin=f"""
+        run(
+            "runuser",
+            "-u",
+            "postgres",
+            "--",
+            *admin,
+            "-d",
+            "postgres",
+            cwd=self.base,
+            stdin=f"""
             CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD {literal(self.owner_password)};
-            CREATE DATABASE {DATABASE} OWNER {OWNER};""")
+            CREATE DATABASE {DATABASE} OWNER {OWNER};""",
+        )
         self.load_schema()
         # All clients are 127.0.0.1: their failures together would throttle it.
         self.sql("UPDATE pgsasl.settings SET throttle_user_client = NULL, throttle_client = NULL")
@@ -140,8 +153,24 @@ class Cluster(Queries):
     def admin(self, *statements, database=DATABASE):
         """Runs statements as superuser, each in a transaction of its own, and returns what they printed."""
         words = [word for statement in statements for word in ("-c", statement)]
-        return run("runuser", "-u", "postgres", "--", "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", self.base,
-                   "-p", self.port, "-d", database, *words, cwd=self.base).stdout.strip()
+        return run(
+            "runuser",
+            "-u",
+            "postgres",
+            "--",
+            "psql",
+            "-XqAt",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            self.base,
+            "-p",
+            self.port,
+            "-d",
+            database,
+            *words,
+            cwd=self.base,
+        ).stdout.strip()
 
     def load_schema(self):
         """What the README tells an administrator to do: psql -f, as the database's owner."""
@@ -153,33 +182,40 @@ class Cluster(Queries):
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
 
     def conninfo(self, **more):
-        """What stands in pgsasl_conninfo."""
-        words = {"host": "127.0.0.1", "port": self.port, "dbname": DATABASE, "user": PLUGIN_LOGIN,
-                 "password": self.plugin_password} | more
+        """The connection string for pgsasl_conninfo."""
+        words = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "dbname": DATABASE,
+            "user": PLUGIN_LOGIN,
+            "password": self.plugin_password,
+        } | more
         return " ".join(f"{name}={value}" for name, value in words.items())
 
     def start(self):
         """Starts the server and waits until it takes connections."""
-        self._as_postgres("pg_ctl", "start", "--wait", "--silent", "--pgdata", self.data,
-                          "--log", self.base / "server.log")
+        self._as_postgres(
+            "pg_ctl", "start", "--wait", "--silent", "--pgdata", self.data, "--log", self.base / "server.log"
+        )
 
     def stop(self, mode="immediate"):
-        """Stops the server, if it runs, and waits for its end. Sessions of ours begin anew with their next statement."""
+        """Stops the server, if it runs, and waits for its end. Sessions of ours reconnect at their next statement."""
         for session in self.sessions:
             session.close()
         if (self.data / "postmaster.pid").exists():
-            self._as_postgres("pg_ctl", "stop", "--wait", "--silent", "--mode", mode, "--pgdata", self.data,
-                              check=False)
+            self._as_postgres(
+                "pg_ctl", "stop", "--wait", "--silent", "--mode", mode, "--pgdata", self.data, check=False
+            )
 
     def kill(self):
         """kill -9 for all of its processes at once, as when a machine loses power; waits until they are gone."""
-        os.kill(self.processes()[0], signal.SIGSTOP)  # it makes no other meanwhile
+        os.kill(self.processes()[0], signal.SIGSTOP)  # so that it starts no other process
         pids = self.processes()
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not any(map(alive, pids)), "the killed server to be gone")
-        # Where a dead process is not reaped soon, its pid in these files looks taken.
+        # A dead process that is not reaped yet makes its pid in these files look used.
         for lock in (self.data / "postmaster.pid", self.base / f".s.PGSQL.{self.port}.lock"):
             lock.unlink()
 
@@ -190,7 +226,7 @@ class Cluster(Queries):
         return [pid, *map(int, children)]
 
     def restart(self):
-        """Ends every connection and starts anew, on the same port."""
+        """Stops and starts the server, on the same port."""
         self.stop("fast")
         self.start()
 
@@ -228,9 +264,18 @@ class Session(Queries):
         # stdbuf: psql doesn't flush what \echo says.
         self.psql = subprocess.Popen(
             ["stdbuf", "-oL", "psql", "-X", "-q", "-A", "-t", self.cluster.uri(self.user)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
-            env={"PATH": os.environ["PATH"], "PGCLIENTENCODING": "UTF8", "PGTZ": "UTC",
-                 "PGOPTIONS": "-c client_min_messages=warning"})
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            env={
+                "PATH": os.environ["PATH"],
+                "PGCLIENTENCODING": "UTF8",
+                "PGTZ": "UTC",
+                "PGOPTIONS": "-c client_min_messages=warning",
+            },
+        )
 
     def close(self):
         """Ends the session; what it had not committed is rolled back."""

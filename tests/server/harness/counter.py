@@ -1,8 +1,8 @@
 """A port in front of PostgreSQL that counts what a client asks of it: messages, statements and round trips.
 
 It reads the frontend's messages (PostgreSQL's documentation, "Message Formats") and passes all octets on as they are.
-The client must connect without TLS and without GSSAPI encryption. What it says at one go, without waiting for an answer,
-is passed on together, after it has been silent for a while: so a round trip is one only where the client waits.
+The client must connect without TLS and without GSSAPI encryption. What it says at one go, without waiting for an
+answer, is passed on together, after it has been silent for a while: so a round trip is one only where the client waits.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ class Trips:
 
     connects: int = 0
     round_trips: int = 0  # times that the client spoke, fell silent, and was answered
-    statements: int = 0   # Execute and simple Query
-    parsed: int = 0       # query texts that the server had to parse
+    statements: int = 0  # Execute and simple Query
+    parsed: int = 0  # query texts that the server had to parse
 
     def __sub__(self, other):
         return Trips(*(mine - theirs for mine, theirs in zip(vars(self).values(), vars(other).values())))
@@ -46,7 +46,7 @@ class Frontend:
             end = skip + struct.unpack_from("!I", self.octets, skip)[0]
             if len(self.octets) < end:
                 return
-            yield self.octets[:skip].decode("ascii"), self.octets[skip + 4:end]
+            yield self.octets[:skip].decode("ascii"), self.octets[skip + 4 : end]
             self.octets = self.octets[end:]
             self.begun = True
 

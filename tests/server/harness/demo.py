@@ -30,16 +30,28 @@ ROTATED = "judy"
 
 # Which of the cases are shown. Those of a service of its own stop after AUTH.
 TOUR = (
-    "right password", "wrong password", "no such user", "an e-mail address for a name", "a blank after the name",
-    "deleted user", "disabled user", "account past due", "suspended, and wrong password", "account closed",
-    "a blank after the password", "not from this address", "over-long password", "pgsasl_require_tls, and no TLS",
-    "the stored hash is empty")
+    "right password",
+    "wrong password",
+    "no such user",
+    "an e-mail address for a name",
+    "a blank after the name",
+    "deleted user",
+    "disabled user",
+    "account past due",
+    "suspended, and wrong password",
+    "account closed",
+    "a blank after the password",
+    "not from this address",
+    "over-long password",
+    "pgsasl_require_tls, and no TLS",
+    "the stored hash is empty",
+)
 BY_CURL_TOO = ("right password", "wrong password")
 LATE_APP = "127.0.0.7"  # an app on another machine
 
 
 def say(text=""):
-    """Prints at once: people watch."""
+    """Prints at once, because people watch."""
     print(text, flush=True)
 
 
@@ -70,8 +82,13 @@ class Demo:
         library = built_library()
         self.cluster = Cluster.create(base / "postgresql")
         plugins = plugin_dir(base / "sasl2", {"libpgsasl.so": library})
-        self.postfix = Postfix.create(base / "postfix", [plugins, STOCK_PLUGINS], self.cluster.conninfo(),
-                                      sanitizer_of(library), {"pgsasl_spool_file": base / "spool"})
+        self.postfix = Postfix.create(
+            base / "postfix",
+            [plugins, STOCK_PLUGINS],
+            self.cluster.conninfo(),
+            sanitizer_of(library),
+            {"pgsasl_spool_file": base / "spool"},
+        )
         options = services(self.cluster, self.postfix.config / "sasl/pgsasl.conninfo")
         for name in {CASES[what].service for what in TOUR} - {"plain"}:
             self.postfix.add_service(name, sasl_conf(options[name]))
@@ -86,8 +103,10 @@ class Demo:
         self.db.sql(OWN_TABLES)
         for name, state in [*PEOPLE.items(), (ROTATED, {})]:
             account = f"pgsasl.add_account('Company of {name}', '{state.get('standing', 'good')}')"
-            self.db.sql(f"SELECT pgsasl.add_user('{name}', '{PASSWORD}', {account}, enabled => "
-                        f"{literal(state.get('enabled', True))}, allowed_networks => {literal(state.get('networks'))}::cidr[])")
+            self.db.sql(
+                f"SELECT pgsasl.add_user('{name}', '{PASSWORD}', {account}, enabled => "
+                f"{literal(state.get('enabled', True))}, allowed_networks => {literal(state.get('networks'))}::cidr[])"
+            )
             if state.get("deleted"):
                 self.db.sql(f"DELETE FROM pgsasl.smtp_users WHERE username = '{name}'")
         self.db.sql("INSERT INTO bare VALUES ('alice', '')")
@@ -99,7 +118,9 @@ class Demo:
 
     def judge(self, what, client, reason, login, rows):
         """The line of one attempt. reason None: a message must have been accepted, and no row written."""
-        seen = re.sub(r" [0-9.]+ (Error: authentication failed: |Temporary authentication failure: )?", " ", str(login.reply))
+        seen = re.sub(
+            r" [0-9.]+ (Error: authentication failed: |Temporary authentication failure: )?", " ", str(login.reply)
+        )
         if login.accepted:
             seen += ", message accepted"
         columns(what, client, seen, "; ".join(described(row) for row in rows) or "(none)")
@@ -117,8 +138,9 @@ class Demo:
             options = (*options, "--sasl-authzid", case.authzid)
         more = {"options": options} if options else {}
         username, password = case.name.format(user), PASSWORD if case.password is None else case.password
-        login = CLIENTS[client](service, username, password, mechanism, self.postfix.certificate,
-                                send=service is self.submission, **more)
+        login = CLIENTS[client](
+            service, username, password, mechanism, self.postfix.certificate, send=service is self.submission, **more
+        )
         with (self.base / "dialogues").open("a", encoding="utf-8") as file:
             file.write(login.transcript + "\n")
         return login
@@ -131,8 +153,10 @@ class Demo:
 
     def tour(self):
         """Each case by each mechanism."""
-        say('535 is short for "535 5.7.8 Error: authentication failed: ...", 454 for "454 4.7.0 Temporary authentication '
-            'failure: ...".\n')
+        say(
+            '535 is short for "535 5.7.8 Error: authentication failed: ...", '
+            '454 for "454 4.7.0 Temporary authentication failure: ...".\n'
+        )
         heads = "what was tried", "client", "what the client saw", "audit row: reason (other failed checks)"
         columns(*heads)
         columns(*("-" * len(head) for head in heads))
@@ -157,7 +181,10 @@ class Demo:
 
     def rotation(self):
         """A rotation with two clients, one of them late."""
-        say(f"\nA rotation: {ROTATED} gets another password and the old one an hour's grace. One of her two apps is late.\n")
+        say(
+            f"\nA rotation: {ROTATED} gets another password and the old one an hour's grace. "
+            "One of her two apps is late.\n"
+        )
         new = self.db.value(f"SELECT pgsasl.rotate_password('{ROTATED}', interval '1 hour')")
         punctual, late = Case(None, password=new), ("--interface", LATE_APP)
         self.attempt("new password", punctual, "swaks", "PLAIN", ROTATED)
@@ -166,8 +193,11 @@ class Demo:
         self.db.sql(f"SELECT pgsasl.end_rotation('{ROTATED}')")
         self.attempt("new password", punctual, "swaks", "PLAIN", ROTATED)
         self.attempt("old password, the grace is over", Case("stale_password"), "curl", "LOGIN", ROTATED, late)
-        self.show("rotated", "SELECT occurred_at::timestamp(0), client_addr, what_failed, what_to_do\n"
-                  f"FROM pgsasl.explain('{ROTATED}', within => interval '1 minute') ORDER BY occurred_at DESC LIMIT 1")
+        self.show(
+            "rotated",
+            "SELECT occurred_at::timestamp(0), client_addr, what_failed, what_to_do\n"
+            f"FROM pgsasl.explain('{ROTATED}', within => interval '1 minute') ORDER BY occurred_at DESC LIMIT 1",
+        )
 
     def show(self, word, query):
         """Prints what people would read. word must be in it soon: logins are noted without waiting."""
@@ -179,9 +209,21 @@ class Demo:
             self.wrong(f"nothing of {word}")
 
     def how_to_go_on(self):
-        """For who keeps the servers."""
-        log_in = ["swaks", "--server", "127.0.0.1", "--port", self.submission.port, "--tls", "--from", SENDER, "--to", RECIPIENT]
-        say(f"""
+        """Instructions for --keep."""
+        log_in = [
+            "swaks",
+            "--server",
+            "127.0.0.1",
+            "--port",
+            self.submission.port,
+            "--tls",
+            "--from",
+            SENDER,
+            "--to",
+            RECIPIENT,
+        ]
+        say(
+            f"""
 The servers are still up. Log in and send:
   {' '.join(str(word) for word in log_in)} \\
       --auth PLAIN --auth-user alice --auth-password '{PASSWORD}'
@@ -189,9 +231,11 @@ Query:
   psql '{self.cluster.uri()}' \\
       -c 'SELECT occurred_at, username, reason, failed_checks, client_addr FROM pgsasl.auth_failures'
 Look:
-  configuration {self.postfix.config}, mail log {self.postfix.base}/mail.log, the clients' dialogues {self.base}/dialogues
+  configuration {self.postfix.config}, mail log {self.postfix.base}/mail.log,
+  the clients' dialogues {self.base}/dialogues
 Stop:
-  contrib/demo.sh --stop {self.base}""")
+  contrib/demo.sh --stop {self.base}"""
+        )
 
 
 def described(row):

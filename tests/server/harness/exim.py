@@ -80,28 +80,41 @@ class Exim:
     def __init__(self, base, program, sasl_path, conninfo, preload=None, instead=None):
         """Makes the instance; its SASL plugins come from the directories of sasl_path. It is not started yet.
 
-        instead is text that stands in the place of contrib/exim's authenticators.
+        instead is text that replaces contrib/exim's authenticators.
         """
         self.instead = instead
         self.base, self.program = Path(base), Path(program)
         self.sasl = self.base / "sasl"
-        self.environment = {"PATH": os.environ["PATH"], "SASL_PATH": ":".join(str(directory) for directory in sasl_path),
-                            "SASL_CONF_PATH": str(self.sasl)}
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "SASL_PATH": ":".join(str(directory) for directory in sasl_path),
+            "SASL_CONF_PATH": str(self.sasl),
+        }
         if preload:
             report = f"log_path={self.base}/sanitizer/report"
             # Exim 4.96 measures a buffer of its own past its end while it greets a client.
-            self.environment |= {"LD_PRELOAD": preload, "ASAN_OPTIONS": f"detect_leaks=0:intercept_strlen=0:{report}",
-                                 "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:{report}"}
-        self.services = {"submission": Service("submission", free_port(), "starttls"),
-                         "submissions": Service("submissions", free_port(), "wrapped"),
-                         "clear": Service("clear", free_port())}
+            self.environment |= {
+                "LD_PRELOAD": preload,
+                "ASAN_OPTIONS": f"detect_leaks=0:intercept_strlen=0:{report}",
+                "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:{report}",
+            }
+        self.services = {
+            "submission": Service("submission", free_port(), "starttls"),
+            "submissions": Service("submissions", free_port(), "wrapped"),
+            "clear": Service("clear", free_port()),
+        }
         self.process = self.log = self.listener = None
         self._make_files(conninfo)
 
     def _make_files(self, conninfo):
         self.base.mkdir()
-        for name, mode, owner in (("queue", 0o750, USER), ("log", 0o750, USER), ("sanitizer", 0o700, USER),
-                                  ("sasl", 0o755, "root"), ("dev", 0o755, "root")):
+        for name, mode, owner in (
+            ("queue", 0o750, USER),
+            ("log", 0o750, USER),
+            ("sanitizer", 0o700, USER),
+            ("sasl", 0o755, "root"),
+            ("dev", 0o755, "root"),
+        ):
             (self.base / name).mkdir()
             (self.base / name).chmod(mode)
             shutil.chown(self.base / name, owner, owner)
@@ -112,10 +125,16 @@ class Exim:
         # The sample offers AUTH inside TLS only. One port of ours offers it without.
         sample = self.instead or (SAMPLES / "authenticators.conf").read_text(encoding="utf-8")
         authenticators = sample.replace(
-            "${if def:tls_in_cipher}", f"${{if or{{{{def:tls_in_cipher}}{{eq{{$received_port}}{{{self.services['clear'].port}}}}}}}}}")
+            "${if def:tls_in_cipher}",
+            f"${{if or{{{{def:tls_in_cipher}}{{eq{{$received_port}}{{{self.services['clear'].port}}}}}}}}}",
+        )
         ports = {name: service.port for name, service in self.services.items()}
-        (self.base / "exim.conf").write_text(CONFIG.format(
-            base=self.base, program=self.program, hostname=HOSTNAME, authenticators=authenticators, **ports), encoding="utf-8")
+        (self.base / "exim.conf").write_text(
+            CONFIG.format(
+                base=self.base, program=self.program, hostname=HOSTNAME, authenticators=authenticators, **ports
+            ),
+            encoding="utf-8",
+        )
 
     def _make_certificate(self):
         authority = Authority(self.base / "ca", "mail CA")
@@ -125,7 +144,7 @@ class Exim:
         self.certificate = authority.certificate
 
     def write_for_exim(self, name, text):
-        """A file that root owns and the Exim user may read; replaced whole."""
+        """A file of root that the Exim user may read; replaced atomically."""
         with tempfile.NamedTemporaryFile("w", dir=self.base, delete=False, encoding="utf-8") as file:
             file.write(text)
         os.chmod(file.name, 0o640)
@@ -133,7 +152,7 @@ class Exim:
         os.replace(file.name, self.base / name)
 
     def configure(self, **options):
-        """Makes the sample's SASL configuration with these options hold from the next AUTH on; see sasl_conf()."""
+        """Writes the sample's SASL configuration with these options, for the next AUTH on; see sasl_conf()."""
         sample = (SAMPLES / "sasl/exim.conf").read_text(encoding="utf-8")
         ours = {"pgsasl_conninfo_file": self.sasl / "pgsasl.conninfo"}
         self.write_for_exim("sasl/exim.conf", sasl_conf(ours | options, sample))
@@ -146,13 +165,33 @@ class Exim:
         threading.Thread(target=self._take_log, daemon=True).start()
         environment = [f"{name}={value}" for name, value in self.environment.items()]
         self.process = subprocess.Popen(
-            ["unshare", "--mount", "sh", "-ec", IN_PRIVATE_DEV, "sh", self.base,
-             "env", "-", *environment, self.program, "-C", self.base / "exim.conf", "-bdf"],
-            cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=(self.base / "stderr").open("wb"),
-            start_new_session=True)
+            [
+                "unshare",
+                "--mount",
+                "sh",
+                "-ec",
+                IN_PRIVATE_DEV,
+                "sh",
+                self.base,
+                "env",
+                "-",
+                *environment,
+                self.program,
+                "-C",
+                self.base / "exim.conf",
+                "-bdf",
+            ],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(self.base / "stderr").open("wb"),
+            start_new_session=True,
+        )
         for service in self.services.values():
-            wait_for(lambda port=service.port: listening(port) or self.process.poll() is not None,
-                     f"Exim to listen on {service.port}")
+            wait_for(
+                lambda port=service.port: listening(port) or self.process.poll() is not None,
+                f"Exim to listen on {service.port}",
+            )
         assert self.process.poll() is None, (self.base / "stderr").read_text(encoding="utf-8", errors="replace")
 
     def _take_log(self):
@@ -180,5 +219,7 @@ class Exim:
         return (self.base / "log.txt").read_text(encoding="utf-8", errors="replace")
 
     def sanitizer_reports(self):
-        """What ASan and UBSan had to say."""
-        return [path.read_text(encoding="utf-8", errors="replace") for path in sorted((self.base / "sanitizer").iterdir())]
+        """The reports of ASan and UBSan."""
+        return [
+            path.read_text(encoding="utf-8", errors="replace") for path in sorted((self.base / "sanitizer").iterdir())
+        ]

@@ -26,9 +26,10 @@ def stopped(cluster):
 
 @contextlib.contextmanager
 def frozen(cluster):
-    """Every process of the server stands still; the kernel still takes connections for it."""
+    """Every process of the server is stopped by SIGSTOP; the kernel still accepts connections."""
+
     def signal_all(number):
-        for pid in cluster.processes()[:1] + cluster.processes():  # the first stands still before the others are counted
+        for pid in cluster.processes()[:1] + cluster.processes():  # the first is stopped before the others are listed
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
@@ -71,8 +72,10 @@ def of_role(change, undo):
 
 def without_privilege(function):
     """The plugin may not call the function."""
-    return by_sql(f"REVOKE EXECUTE ON FUNCTION {function} FROM {PLUGIN_LOGIN}",
-                  f"GRANT EXECUTE ON FUNCTION {function} TO {PLUGIN_LOGIN}")
+    return by_sql(
+        f"REVOKE EXECUTE ON FUNCTION {function} FROM {PLUGIN_LOGIN}",
+        f"GRANT EXECUTE ON FUNCTION {function} TO {PLUGIN_LOGIN}",
+    )
 
 
 def end_connections(cluster):
@@ -91,14 +94,20 @@ class SmallDisk:
         run("mount", "-t", "tmpfs", "-o", "size=2m,mode=0755", "pgsasl-test", path)
         (path / "space").mkdir()
         run("chown", "postgres", path / "space")
-        cluster.admin(f"CREATE TABLESPACE small LOCATION '{path}/space'",
-                      f"GRANT CREATE ON TABLESPACE small TO {PLUGIN_LOGIN}")
+        cluster.admin(
+            f"CREATE TABLESPACE small LOCATION '{path}/space'", f"GRANT CREATE ON TABLESPACE small TO {PLUGIN_LOGIN}"
+        )
         for table in self._tables():
             cluster.admin(f"ALTER TABLE pgsasl.{table} SET TABLESPACE small")
 
     def _tables(self):
-        return self.cluster.admin("SELECT inhrelid::regclass::text FROM pg_inherits "
-                                  "WHERE inhparent = 'pgsasl.auth_failures'::regclass").replace("pgsasl.", "").split()
+        return (
+            self.cluster.admin(
+                "SELECT inhrelid::regclass::text FROM pg_inherits " "WHERE inhparent = 'pgsasl.auth_failures'::regclass"
+            )
+            .replace("pgsasl.", "")
+            .split()
+        )
 
     @contextlib.contextmanager
     def full(self):
@@ -109,14 +118,16 @@ class SmallDisk:
                 file.write(bytes(4096))
         try:
             with contextlib.suppress(CommandFailed):  # what is left of the pages there are
-                self.cluster.admin("INSERT INTO pgsasl.auth_failures (attempt_id, occurred_at, reason, failed_checks) "
-                                   "SELECT gen_random_uuid(), now(), 'wrong_password', '{}' FROM generate_series(1, 100000)")
+                self.cluster.admin(
+                    "INSERT INTO pgsasl.auth_failures (attempt_id, occurred_at, reason, failed_checks) "
+                    "SELECT gen_random_uuid(), now(), 'wrong_password', '{}' FROM generate_series(1, 100000)"
+                )
             yield
         finally:
             filler.unlink()
 
     def close(self):
-        """Takes it away; the cluster has to be stopped, while a smtpd may still hold a spool on it."""
+        """Takes it away; the cluster must be stopped before; an smtpd may still have a spool on it open."""
         run("umount", "--lazy", self.path)
 
 
@@ -128,7 +139,12 @@ class Relay:
         inside = ["ip", "netns", "exec", namespace] if namespace else []
         self.process = subprocess.Popen(
             [*inside, sys.executable, RELAY, address, str(self.port), str(cluster.base / f".s.PGSQL.{cluster.port}")],
-            cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
         self._answer()
 
     def _answer(self):
@@ -162,9 +178,8 @@ class Relay:
         self.process.stdout.close()
 
 
-FIND_USER = "pgsasl.find_user(text, inet)"
-RECORD_FAILURE = ("pgsasl.record_failure(uuid, timestamptz, text, text, text, text[], text, inet, integer, inet, text, text, "
-                  "text)")
+# The arguments may be left out where a function has one form only.
+FIND_USER, RECORD_FAILURE = "pgsasl.find_user", "pgsasl.record_failure"
 
 # As on a standby.
 read_only = of_role("SET default_transaction_read_only = on", "RESET default_transaction_read_only")
@@ -176,16 +191,18 @@ LOOK_UP_FAULTS = {
     "look-up blocked on a lock": lambda cluster: locked(cluster, "smtp_users"),
     "no login allowed": of_role("NOLOGIN", "LOGIN"),
     "too many connections": of_role("CONNECTION LIMIT 0", "CONNECTION LIMIT -1"),
-    "no such function": by_sql(f"ALTER FUNCTION {FIND_USER} RENAME TO lost",
-                               f"ALTER FUNCTION {FIND_USER.replace('find_user', 'lost')} RENAME TO find_user"),
+    "no such function": by_sql(
+        f"ALTER FUNCTION {FIND_USER} RENAME TO lost", "ALTER FUNCTION pgsasl.lost RENAME TO find_user"
+    ),
     "no privilege to look up": without_privilege(FIND_USER),
 }
 
 # In these the look-up works, and the row cannot be stored.
 AUDIT_FAULTS = {
     "audit table locked": lambda cluster: locked(cluster, "auth_failures"),
-    "audit table gone": by_sql("ALTER TABLE pgsasl.auth_failures RENAME TO lost",
-                               "ALTER TABLE pgsasl.lost RENAME TO auth_failures"),
+    "audit table gone": by_sql(
+        "ALTER TABLE pgsasl.auth_failures RENAME TO lost", "ALTER TABLE pgsasl.lost RENAME TO auth_failures"
+    ),
     "no privilege to record": without_privilege(RECORD_FAILURE),
     "read-only server": read_only,
 }

@@ -18,22 +18,41 @@ class PgBouncer:
         self.process = None
         base.mkdir()
         text = SAMPLE.read_text(encoding="ascii")
-        text = re.sub(rf"^{DATABASE} = .*$", f"{DATABASE} = host=127.0.0.1 port={cluster.port} dbname={DATABASE}", text,
-                      flags=re.MULTILINE)
-        for name, value in ({"listen_port": self.port, "auth_file": base / "userlist.txt", "logfile": base / "log",
-                             "pidfile": base / "pid", "unix_socket_dir": base, "admin_users": "admin"} | settings).items():
+        text = re.sub(
+            rf"^{DATABASE} = .*$",
+            f"{DATABASE} = host=127.0.0.1 port={cluster.port} dbname={DATABASE}",
+            text,
+            flags=re.MULTILINE,
+        )
+        for name, value in (
+            {
+                "listen_port": self.port,
+                "auth_file": base / "userlist.txt",
+                "logfile": base / "log",
+                "pidfile": base / "pid",
+                "unix_socket_dir": base,
+                "admin_users": "admin",
+            }
+            | settings
+        ).items():
             text, found = re.subn(rf"^{name} = .*$", f"{name} = {value}", text, flags=re.MULTILINE)
             text += "" if found else f"{name} = {value}\n"
         (base / "pgbouncer.ini").write_text(text, encoding="ascii")
-        (base / "userlist.txt").write_text(f'"{PLUGIN_LOGIN}" "{cluster.plugin_password}"\n"admin" "admin"\n', encoding="ascii")
+        (base / "userlist.txt").write_text(
+            f'"{PLUGIN_LOGIN}" "{cluster.plugin_password}"\n"admin" "admin"\n', encoding="ascii"
+        )
         run("chown", "-R", "postgres", base)
         self.start()
 
     def start(self):
         """Starts it and waits until it takes connections."""
-        self.process = subprocess.Popen(["runuser", "-u", "postgres", "--", "pgbouncer", "-q", self.base / "pgbouncer.ini"],
-                                        cwd=self.base, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            ["runuser", "-u", "postgres", "--", "pgbouncer", "-q", self.base / "pgbouncer.ini"],
+            cwd=self.base,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         wait_for(lambda: listening(self.port), "PgBouncer to listen")
 
     def stop(self):
@@ -48,5 +67,5 @@ class PgBouncer:
         return run("psql", "-XqAt", "-c", command, f"postgresql://admin:admin@127.0.0.1:{self.port}/pgbouncer").stdout
 
     def conninfo(self):
-        """What stands in pgsasl_conninfo."""
+        """The connection string for pgsasl_conninfo."""
         return self.cluster.conninfo(port=self.port)

@@ -18,8 +18,9 @@ from .processes import SOURCE, TimedOut, alive, free_port, listening, run, wait_
 SAMPLES = SOURCE / "contrib/postfix"
 HOSTNAME = "mail.example.test"
 
-# What Debian's own main.cf would say, and what makes this instance private. Mail is accepted, logged and dropped. postlogd
-# may wait for a disk that PostgreSQL keeps busy; its watchdog would end it, and with it the log that all others wait for.
+# What Debian's own main.cf would say, and what makes this instance private. Mail is accepted, logged and dropped.
+# postlogd may wait for a disk that PostgreSQL keeps busy; its watchdog would end it, and with it the log that all
+# others wait for.
 MAIN_CF = """
 compatibility_level = 3.6
 queue_directory = {base}/queue
@@ -106,9 +107,11 @@ class Postfix:
         postfix = cls(base)
         environment = {"SASL_PATH": ":".join(str(directory) for directory in sasl_path)}
         if preload:
-            environment |= {"LD_PRELOAD": preload,
-                            "ASAN_OPTIONS": "detect_leaks=0:log_path=sanitizer/report",
-                            "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:log_path=sanitizer/report"}
+            environment |= {
+                "LD_PRELOAD": preload,
+                "ASAN_OPTIONS": "detect_leaks=0:log_path=sanitizer/report",
+                "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:log_path=sanitizer/report",
+            }
         postfix._make_directories()
         postfix._configure(environment, conninfo, options or {})
         return postfix
@@ -123,8 +126,14 @@ class Postfix:
 
     def _make_directories(self):
         owner = pwd.getpwnam("postfix")
-        for name, mode, uid in (("", 0o755, 0), ("config", 0o755, 0), ("config/sasl", 0o755, 0), ("data", 0o700, owner.pw_uid),
-                                ("queue", 0o755, 0), ("queue/sanitizer", 0o755, owner.pw_uid)):
+        for name, mode, uid in (
+            ("", 0o755, 0),
+            ("config", 0o755, 0),
+            ("config/sasl", 0o755, 0),
+            ("data", 0o700, owner.pw_uid),
+            ("queue", 0o755, 0),
+            ("queue/sanitizer", 0o755, owner.pw_uid),
+        ):
             path = self.base / name
             path.mkdir(parents=True, exist_ok=True)
             path.chmod(mode)
@@ -157,9 +166,26 @@ class Postfix:
         (self.base / "state.json").write_text(json.dumps(state), encoding="ascii")
 
     def _make_certificate(self):
-        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-            "-subj", f"/CN={HOSTNAME}", "-addext", f"subjectAltName=DNS:{HOSTNAME},DNS:localhost,IP:127.0.0.1",
-            "-keyout", self.config / "key.pem", "-out", self.certificate)
+        run(
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            f"/CN={HOSTNAME}",
+            "-addext",
+            f"subjectAltName=DNS:{HOSTNAME},DNS:localhost,IP:127.0.0.1",
+            "-keyout",
+            self.config / "key.pem",
+            "-out",
+            self.certificate,
+        )
         self.set(smtpd_tls_cert_file=self.certificate, smtpd_tls_key_file=self.config / "key.pem")
 
     @property
@@ -168,7 +194,7 @@ class Postfix:
         return self.config / "cert.pem"
 
     def set(self, **parameters):
-        """postconf -e; start() or reload() makes it hold."""
+        """postconf -e; start() or reload() puts it into effect."""
         run("postconf", "-c", self.config, "-e", *(f"{name}={value}" for name, value in parameters.items()))
 
     def add_service(self, name, sasl=None, processes="-", **parameters):
@@ -197,11 +223,11 @@ class Postfix:
         self._wait_for_services()
 
     def reload(self):
-        """Makes the configuration hold for new smtpd processes.
+        """Reads the configuration again, for new smtpd processes.
 
-        A master writes its log by a blocking send to postlogd, which a reload ends and the master has to start again: when
-        other processes have filled the socket meanwhile, all of them wait for ever. Such an instance is begun anew; the
-        master never loads the module under test.
+        A master writes its log by a blocking send to postlogd, which a reload ends and the master has to start again:
+        when other processes have filled the socket meanwhile, all of them wait for ever. Such an instance is started
+        again; the master never loads the module under test.
         """
         run("postfix", "-c", self.config, "reload")
         try:
@@ -253,9 +279,11 @@ class Postfix:
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
     def sanitizer_reports(self):
-        """What ASan and UBSan had to say; before the chroot and inside it the path is the same."""
-        return [path.read_text(encoding="utf-8", errors="replace")
-                for path in sorted((self.base / "queue/sanitizer").iterdir())]
+        """The reports of ASan and UBSan; the path is the same before the chroot and inside it."""
+        return [
+            path.read_text(encoding="utf-8", errors="replace")
+            for path in sorted((self.base / "queue/sanitizer").iterdir())
+        ]
 
 
 class LogMark:
@@ -267,12 +295,14 @@ class LogMark:
 
     def lines(self, pattern):
         """The lines since the mark in which pattern is found."""
-        return [line for line in self.server.log_text()[self.start:].splitlines() if re.search(pattern, line)]
+        return [line for line in self.server.log_text()[self.start :].splitlines() if re.search(pattern, line)]
 
     def wait_for(self, pattern, count=1):
         """Waits for count such lines and returns them."""
-        return wait_for(lambda: len(found := self.lines(pattern)) >= count and found,
-                        f"{count} log line(s) with {pattern!r}\n{self.server.log_text()[self.start:]}")
+        return wait_for(
+            lambda: len(found := self.lines(pattern)) >= count and found,
+            f"{count} log line(s) with {pattern!r}\n{self.server.log_text()[self.start:]}",
+        )
 
 
 STOCK_PLUGINS = max(Path("/usr/lib").glob("*-linux-gnu*/sasl2"), default=Path("/usr/lib/sasl2"))

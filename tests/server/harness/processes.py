@@ -30,9 +30,18 @@ def run(*argv, env=None, cwd="/", check=True, stdin=None, timeout=60):
     argv = [str(word) for word in argv]
     show(argv)
     clean = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    done = subprocess.run(argv, env=clean | (env or {}), cwd=cwd, input=stdin, timeout=timeout,
-                          stdin=None if stdin is not None else subprocess.DEVNULL,
-                          capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(
+        argv,
+        env=clean | (env or {}),
+        cwd=cwd,
+        input=stdin,
+        timeout=timeout,
+        stdin=None if stdin is not None else subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     if check and done.returncode != 0:
         raise CommandFailed(f"{shlex.join(argv)} ended with {done.returncode}\n{done.stdout}{done.stderr}")
     return done
@@ -99,7 +108,7 @@ def need_root():
 
 @contextlib.contextmanager
 def scratch(prefix, parent=None, keep=False):
-    """A new directory that the servers' own users may look into. It is removed at the end, but where keep says otherwise."""
+    """A new directory that the servers' own users may read; removed at the end unless keep is set."""
     base = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     base.chmod(0o755)
     try:

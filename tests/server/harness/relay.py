@@ -1,7 +1,8 @@
 """A port in front of a Unix socket, which can fall silent: relay.py ADDRESS PORT SOCKET.
 
-Commands come on standard input, each answered by "done": "silent" passes nothing on, "mute WORD" swallows what the server
-says on a connection after the client has said WORD, "forward" passes all on again. It ends with its standard input.
+Commands come on standard input, each answered by "done": "silent" passes nothing on, "mute WORD" swallows what the
+server says on a connection after the client has said WORD, "forward" passes all on again. It ends with its standard
+input.
 """
 
 import contextlib

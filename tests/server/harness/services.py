@@ -40,7 +40,10 @@ def services(cluster, conninfo_file):
         "wrong-value": by_file | {"pgsasl_timeout_ms": "soon"},
         "wrong-file": {"pgsasl_conninfo_file": conninfo_file.with_name("nowhere")},
         "no-database": {"pgsasl_conninfo_file": None, "pgsasl_conninfo": dead},
-        "audit-elsewhere": {"pgsasl_conninfo_file": None, "pgsasl_conninfo": dead,
-                            "pgsasl_audit_conninfo": cluster.conninfo()},
+        "audit-elsewhere": {
+            "pgsasl_conninfo_file": None,
+            "pgsasl_conninfo": dead,
+            "pgsasl_audit_conninfo": cluster.conninfo(),
+        },
         "unprepared": by_file | {"pgsasl_prepared_statements": "no"},
     }

@@ -17,8 +17,18 @@ class Standby(Cluster):
         shutil.chown(standby.base, "postgres", "postgres")
         standby.owner_password, standby.plugin_password = primary.owner_password, primary.plugin_password
         standby.port = free_port()
-        standby._as_postgres("pg_basebackup", "--host", primary.base, "--port", primary.port, "--pgdata", standby.data,
-                             "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+        standby._as_postgres(
+            "pg_basebackup",
+            "--host",
+            primary.base,
+            "--port",
+            primary.port,
+            "--pgdata",
+            standby.data,
+            "--write-recovery-conf",
+            "--checkpoint=fast",
+            "--no-sync",
+        )
         with (standby.data / "postgresql.conf").open("a", encoding="ascii") as conf:
             conf.write(f"port = {standby.port}\nunix_socket_directories = '{standby.base}'\n")
         standby.start()
