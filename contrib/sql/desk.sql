@@ -33,7 +33,7 @@ BEGIN
     what_failed := format('between %s and %s no attempt of "%s" failed in the plugin',
         date_trunc('second', since), date_trunc('second', until), username);
     what_to_do := 'look in the mail log for what the server said by itself: a mechanism that is not offered, such as'
-        ' CRAM-MD5; broken base64; no TLS, so that AUTH was not offered. Or the client used another host, port or user name'
+        ' CRAM-MD5; broken base64 in the line of AUTH; no TLS, so that AUTH was not offered. Or the client used another host, port or user name'
         ' (near names follow here). Or the database was out: look for "pgsasl: rejected", the row is still to come';
     detail := coalesce(
         (SELECT coalesce('its last login was at ' || date_trunc('second', u.last_login_at), 'it has never logged in')

@@ -114,7 +114,8 @@ BEGIN
 END
 $$;
 
--- Whether a failure looks like guessing, and so counts towards the throttle. An app that still has the password from
+-- Whether a failure looks like guessing, and so counts towards the throttle. An exchange that was broken off does. One of
+-- SCRAM with a user who has no verifier does not, as no password was looked at. An app that still has the password from
 -- before a rotation is none who guesses: it counts once for a user in a window. Of two at the same time one counts.
 CREATE OR REPLACE FUNCTION pgsasl.is_guess(attempt pgsasl.auth_failures) RETURNS boolean
 LANGUAGE plpgsql
@@ -126,7 +127,7 @@ BEGIN
     IF attempt.reason = 'throttled' THEN
         RETURN false;
     ELSIF attempt.failed_checks && ARRAY['wrong_password', 'password_whitespace', 'unknown_user', 'deleted_user',
-                                         'username_has_at', 'username_whitespace'] THEN
+                                         'username_has_at', 'username_whitespace', 'abandoned_exchange'] THEN
         RETURN true;
     ELSIF NOT attempt.failed_checks @> ARRAY['stale_password'] OR attempt.username IS NULL
         OR NOT pg_try_advisory_xact_lock(hashtextextended('pgsasl stale ' || attempt.username, 0)) THEN
