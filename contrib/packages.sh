@@ -14,7 +14,7 @@ PACKAGES_DEMO=(postgresql postgresql-contrib postfix libsasl2-modules swaks libn
 
 # shellcheck disable=SC2034
 PACKAGES_CHECK=(black clang clang-format libclang-rt-14-dev libcmocka-dev binutils shellcheck mandoc valgrind
-    iproute2 postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl msmtp sasl2-bin python3-pytest
+    iproute2 postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl msmtp gsasl sasl2-bin python3-pytest
     dovecot-core dovecot-pgsql pgbouncer)
 
 # tests/bench/compare's peers, and what the stock sql plugin is linked with; the plugin itself is only unpacked.

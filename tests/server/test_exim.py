@@ -78,7 +78,11 @@ def test_require_tls(exim, exim_desk, user, mechanism):
     assert (outcome.row.reason, outcome.line()["reason"]) == ("tls_required", "tls_required")
 
 
-@pytest.mark.parametrize("name, mechanism", TABLE)
+# An empty response: to Exim the client has hung up. test_abandoned.py has these.
+HUNG_UP = {("empty name", "LOGIN"), ("empty password", "LOGIN")}
+
+
+@pytest.mark.parametrize("name, mechanism", [entry for entry in TABLE if entry not in HUNG_UP])
 def test_reason(exim, exim_desk, cluster, configure, name, mechanism):
     """The answer, one whole row before it, and one line in syslog."""
     case = CASES[name]
@@ -92,7 +96,7 @@ def test_reason(exim, exim_desk, cluster, configure, name, mechanism):
 
 def test_malformed_message(clear, exim_desk):
     """Neither 501 nor Exim's 553 for a mechanism that wants no initial response."""
-    for octets in (b"", b"no NUL", b"\0one NUL"):
+    for octets in (b"no NUL", b"\0one NUL"):
         with Smtp(clear) as smtp:
             outcome = exim_desk.attempt(smtp.authenticate, "PLAIN", octets)
         assert (outcome.reply, outcome.row.reason) == (REJECTED, "malformed_response")
@@ -100,9 +104,7 @@ def test_malformed_message(clear, exim_desk):
 
 # Exim answers these alone; contrib/exim/README.md says so. No row, no line.
 BY_THE_HOST = {
-    "broken base64 after 334": ([b"AUTH PLAIN", b"!!!"], 501),
     "broken base64 as initial response": ([b"AUTH PLAIN A"], 501),
-    "given up": ([b"AUTH LOGIN", b"*"], 501),
     "unsupported mechanism": ([b"AUTH CRAM-MD5"], 504),
 }
 

@@ -354,7 +354,6 @@ def gsasl(service, username, password, mechanism, cafile, send=True):
         f"--connect=127.0.0.1:{service.port}",
         f"--mechanism={mechanism}",
         f"--authentication-id={username}",
-        "--authorization-id=",
         f"--password={password}",
         *tls,
         stdin="",

@@ -63,6 +63,14 @@ exec "$@"
 """
 
 
+def scram_authenticator():
+    """The authenticator for SCRAM-SHA-256, as contrib/exim/README.md has it."""
+    section = (
+        (SAMPLES / "README.md").read_text(encoding="utf-8").partition("\n## SCRAM-SHA-256\n")[2].partition("\n## ")[0]
+    )
+    return "".join(line[4:] + "\n" for line in section.splitlines() if line.startswith("    "))
+
+
 def find_exim():
     """The program that check.sh unpacked, or an installed one; None where there is neither."""
     named = os.environ.get("PGSASL_EXIM") or shutil.which("exim4", path="/usr/sbin")
