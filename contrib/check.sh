@@ -15,7 +15,7 @@ steps=(
     'gcc: build with gcc, unit tests; what configure says of missing libraries'
     'clang: build with clang, unit tests'
     'sanitizers: build with ASan and UBSan, unit tests'
-    'fuzz: a million inputs to what reads messages, hashes and lines'
+    'fuzz: a million inputs to what reads messages, hashes, options and files'
     'sql: the schema, by pgTAP'
     'server: real PostgreSQL, Postfix and Exim; a small SASL host under valgrind'
     'server-sanitizers: the same, the module under ASan and UBSan'

@@ -1,15 +1,28 @@
--- desk.sql: for the support desk. SECURITY DEFINER: these show more than their callers may read, and no hash. Loaded by
--- pgsasl.sql.
+-- desk.sql: functions for the support desk. They are SECURITY DEFINER, because they show more than their callers may read;
+-- they show no hash. Loaded by pgsasl.sql.
 
--- A name as somebody may have meant it: without case, blanks, what is not ASCII or escaped, and what follows an @.
-CREATE OR REPLACE FUNCTION pgsasl.plain_name(username text) RETURNS text
+-- A name reduced to what was probably meant: in lower case, without white space, non-ASCII and escaped characters, and
+-- without an @ and what follows it.
+CREATE OR REPLACE FUNCTION pgsasl.simplified_name(username text) RETURNS text
 LANGUAGE sql IMMUTABLE
 AS $$
     SELECT nullif(lower(split_part(regexp_replace(username, '\\x[0-9A-Fa-f]{2}|[^!-~]', '', 'g'), '@', 1)), '')
 $$;
 
--- The failures of a name up to "within" before and after "at". Where there is none, one row that says so and what that
--- means, then the failures of names that are nearly this one.
+-- A row of explain() for each mail server whose failures have not all arrived, last.
+CREATE OR REPLACE FUNCTION pgsasl.still_to_come()
+RETURNS TABLE (occurred_at timestamptz, client_addr inet, what_failed text, all_checks text, what_to_do text,
+    attempts integer, mechanism text, server_host text, detail text, reason text, name_given text,
+    tell_customer text)
+LANGUAGE sql STABLE
+AS $$
+    SELECT w.noted_at, NULL::inet, w.in_words, NULL, 'look in the mail log of this server for "pgsasl: rejected"; the rows'
+        ' arrive with its next logins', NULL::integer, NULL, w.server_host, NULL, NULL, NULL, NULL
+    FROM pgsasl.waiting_relays() w
+$$;
+
+-- The failures of a name up to "within" before and after "at". If there are none, one row says so and what that can mean;
+-- failures of similar names follow.
 CREATE OR REPLACE FUNCTION pgsasl.explain(username text, at timestamptz DEFAULT now(), within interval DEFAULT '1 hour')
 RETURNS TABLE (occurred_at timestamptz, client_addr inet, what_failed text, all_checks text, what_to_do text,
     attempts integer, mechanism text, server_host text, detail text, reason text, name_given text,
@@ -27,14 +40,16 @@ BEGIN
     WHERE f.username = explain.username AND f.occurred_at BETWEEN since AND until
     ORDER BY f.occurred_at;
     IF FOUND THEN
+        RETURN QUERY SELECT * FROM pgsasl.still_to_come();
         RETURN;
     END IF;
 
-    what_failed := format('between %s and %s no attempt of "%s" failed in the plugin',
+    what_failed := format('between %s and %s the plugin rejected no attempt of "%s"',
         date_trunc('second', since), date_trunc('second', until), username);
-    what_to_do := 'look in the mail log for what the server said by itself: a mechanism that is not offered, such as'
-        ' CRAM-MD5; broken base64 in the line of AUTH; no TLS, so that AUTH was not offered. Or the client used another host, port or user name'
-        ' (near names follow here). Or the database was out: look for "pgsasl: rejected", the row is still to come';
+    what_to_do := 'look in the mail log for an answer of the mail server itself: a mechanism that it does not offer, such'
+        ' as CRAM-MD5; broken base64 in the line of AUTH; no TLS, so that AUTH was not offered. Or the client used another'
+        ' host, port or user name'
+        ' (similar names follow). Or the database was down: the log says "pgsasl: rejected", and the row arrives later';
     detail := coalesce(
         (SELECT coalesce('its last login was at ' || date_trunc('second', u.last_login_at), 'it has never logged in')
          FROM pgsasl.smtp_users u WHERE u.username = explain.username),
@@ -47,12 +62,14 @@ BEGIN
     SELECT f.occurred_at, f.client_addr, f.what_failed, f.all_checks, f.what_to_do, f.attempts, f.mechanism,
            f.server_host, f.detail, f.reason, f.username::text, f.tell_customer
     FROM pgsasl.failures_in_words f
-    WHERE pgsasl.plain_name(f.username) = pgsasl.plain_name(explain.username) AND f.occurred_at BETWEEN since AND until
+    WHERE pgsasl.simplified_name(f.username) = pgsasl.simplified_name(explain.username)
+        AND f.occurred_at BETWEEN since AND until
     ORDER BY f.occurred_at DESC LIMIT 20;
+    RETURN QUERY SELECT * FROM pgsasl.still_to_come();
 END
 $$;
 
--- Each check as it stands now, one a row; ok is NULL where there is nothing to be well or not.
+-- The current state of each check, one per row. ok is NULL for what is information only.
 CREATE OR REPLACE FUNCTION pgsasl.user_status(username text) RETURNS TABLE (item text, value text, ok boolean)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
@@ -77,7 +94,8 @@ BEGIN
     RETURN QUERY VALUES
         ('user', concat_ws(', ', 'user_id ' || u.user_id, u.app), true),
         ('enabled', CASE WHEN u.enabled THEN 'yes' ELSE 'no' END, u.enabled),
-        ('account', coalesce(account.name || ': ' || replace(account.standing, '_', ' '), 'none'), account.standing = 'good'),
+        ('account', coalesce(account.name || ': ' || replace(account.standing, '_', ' '), 'none'),
+            account.standing = 'good'),
         ('standing', replace(standing, '_', ' ') || CASE WHEN standing = 'good' THEN ''
             WHEN standing = u.account_standing THEN ', set for this user' ELSE ', set for its account' END,
             standing = 'good'),
@@ -99,5 +117,6 @@ BEGIN
     SELECT 'failure', concat_ws(', ', date_trunc('second', f.occurred_at), f.what_failed, 'from ' || host(f.client_addr),
                                 nullif(f.attempts, 1) || ' times'), NULL::boolean
     FROM pgsasl.failures_in_words f WHERE f.username = u.username ORDER BY f.occurred_at DESC LIMIT 5;
+    RETURN QUERY SELECT 'still to arrive', w.in_words, false FROM pgsasl.waiting_relays() w;
 END
 $$;

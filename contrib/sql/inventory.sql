@@ -33,7 +33,7 @@ AS $$
     UNION ALL
     SELECT 'trigger', r.relname || '.' || g.tgname, p.proname || '()'
     FROM relations r JOIN pg_trigger g ON g.tgrelid = r.oid AND NOT g.tgisinternal
-        JOIN pg_proc p ON p.oid = g.tgfoid AND p.pronamespace = 'pgsasl'::regnamespace -- a site may have triggers of its own
+        JOIN pg_proc p ON p.oid = g.tgfoid AND p.pronamespace = 'pgsasl'::regnamespace -- not a site's own triggers
 $$;
 
 -- How the objects differ from the list, one row a difference. A site may add tables, constraints, indexes and triggers of
@@ -81,9 +81,9 @@ AS $$
         ('index', 'auth_failures.auth_failures_user_id_idx', ''),
         ('index', 'auth_failures.auth_failures_username_idx', ''),
         ('primary key', 'auth_failures.auth_failures_pkey', ''),
-        ('trigger', 'auth_failures.guess_gone', 'forget_guess()'),
-        ('trigger', 'auth_failures.guess_made', 'remember_guess()'),
-        ('trigger', 'auth_failures.guesses_gone', 'forget_guess()'),
+        ('trigger', 'auth_failures.guess_gone', 'remove_recent_guess()'),
+        ('trigger', 'auth_failures.guess_made', 'add_recent_guess()'),
+        ('trigger', 'auth_failures.guesses_gone', 'remove_recent_guess()'),
         ('table', 'auth_failures_default', ''),
         ('table', 'deleted_users', ''),
         ('column', 'deleted_users.account_id', 'bigint'),
@@ -119,6 +119,12 @@ AS $$
         ('index', 'recent_guesses.recent_guesses_stale_idx', ''),
         ('index', 'recent_guesses.recent_guesses_user_idx', ''),
         ('primary key', 'recent_guesses.recent_guesses_pkey', ''),
+        ('table', 'relays', ''),
+        ('column', 'relays.noted_at', 'timestamp with time zone NOT NULL'),
+        ('column', 'relays.server_host', 'text COLLATE "C" NOT NULL'),
+        ('column', 'relays.spool_waiting', 'bigint NOT NULL'),
+        ('check', 'relays.relays_spool_waiting_check', ''),
+        ('primary key', 'relays.relays_pkey', ''),
         ('table', 'retired_passwords', ''),
         ('column', 'retired_passwords.accepted_until', 'timestamp with time zone NOT NULL'),
         ('column', 'retired_passwords.last_used_at', 'timestamp with time zone'),
@@ -178,8 +184,8 @@ AS $$
         ('trigger', 'smtp_users.no_truncate', 'refuse_truncate()'),
         ('trigger', 'smtp_users.password_changed', 'stamp_password_change()'),
         ('trigger', 'smtp_users.password_retired', 'retire_password()'),
-        ('trigger', 'smtp_users.user_deleted', 'bury_username()'),
-        ('trigger', 'smtp_users.user_renamed', 'bury_username()'),
+        ('trigger', 'smtp_users.user_deleted', 'add_tombstone()'),
+        ('trigger', 'smtp_users.user_renamed', 'add_tombstone()'),
         ('unique constraint', 'smtp_users.smtp_users_username_key', '')
         -- END LIST objects
         )

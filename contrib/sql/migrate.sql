@@ -1,5 +1,5 @@
--- migrate.sql: applies one migration to a database that is older. migrations.sql includes this file once for each migration,
--- with the psql variables migration (the file's name without .sql) and breaks_plugin (yes or no).
+-- migrate.sql: applies one migration to a database that is older. migrations.sql includes this file once for each
+-- migration, with the psql variables migration (the file's name without .sql) and breaks_plugin (yes or no).
 
 SELECT left(:'migration', 4)::integer AS files_version,
        left(:'migration', 4)::integer > :database_version AND NOT :'database_is_new' AS migration_is_due

@@ -1,28 +1,29 @@
--- partitions.sql: the partitions of auth_failures, one a week, Monday to Monday in UTC, made by record_failure() a week
--- ahead of need; and how old ones go. Loaded by pgsasl.sql.
+-- partitions.sql: the partitions of auth_failures and their purge. There is one partition per week, Monday to Monday in
+-- UTC, which record_failure() makes a week ahead. Loaded by pgsasl.sql.
 
-CREATE OR REPLACE FUNCTION pgsasl.partition_of(occurred_at timestamptz) RETURNS text
+CREATE OR REPLACE FUNCTION pgsasl.partition_name(occurred_at timestamptz) RETURNS text
 LANGUAGE sql STABLE
 AS $$
     SELECT 'auth_failures_' || to_char(date_trunc('week', occurred_at AT TIME ZONE 'UTC'), 'YYYY_MM_DD')
 $$;
 
--- Makes the week's partition, moving in what the default partition holds of that week. Waits for no lock: while another
--- session has one (a dump, a long report), it raises lock_not_available, so that no queue can form behind it.
+-- Makes the week's partition and moves rows of that week there from the default partition. Waits for no lock: while another
+-- session holds a conflicting one (a dump, a long report), it raises lock_not_available, so that no queue can form behind
+-- it.
 CREATE OR REPLACE FUNCTION pgsasl.make_partition(week timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
 DECLARE
-    partition text := pgsasl.partition_of(week);
+    partition text := pgsasl.partition_name(week);
     first_moment timestamptz := date_trunc('week', week, 'UTC');
     next_moment timestamptz := date_trunc('week', week, 'UTC') + interval '168 hours';
 BEGIN
     LOCK TABLE ONLY pgsasl.auth_failures IN SHARE UPDATE EXCLUSIVE MODE NOWAIT;
     LOCK TABLE ONLY pgsasl.auth_failures_default IN ACCESS EXCLUSIVE MODE NOWAIT;
     IF to_regclass('pgsasl.' || partition) IS NOT NULL THEN
-        RETURN; -- another session was first
+        RETURN; -- another session has made it
     END IF;
-    -- CREATE TABLE ... PARTITION OF would lock the whole audit table; ATTACH lets inserts and reports go on.
+    -- CREATE TABLE ... PARTITION OF would lock all of auth_failures; ATTACH allows inserts and reports meanwhile.
     EXECUTE format('CREATE TABLE pgsasl.%I (LIKE pgsasl.auth_failures INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
         partition);
     EXECUTE format('WITH moved AS (DELETE FROM pgsasl.auth_failures_default'
@@ -31,7 +32,7 @@ BEGIN
         USING first_moment, next_moment;
     EXECUTE format('ALTER TABLE pgsasl.auth_failures ATTACH PARTITION pgsasl.%I FOR VALUES FROM (%L) TO (%L)',
         partition, first_moment, next_moment);
-    -- To the trigger, what moved out was deleted.
+    -- The move fired the trigger for deleted rows, so the guesses among them are added again.
     INSERT INTO pgsasl.recent_guesses (occurred_at, attempt_id, username, net, stale)
     SELECT f.occurred_at, f.attempt_id, f.username, pgsasl.client_net(f.client_addr), f.failed_checks @> '{stale_password}'
     FROM pgsasl.auth_failures f
@@ -40,7 +41,7 @@ BEGIN
 END
 $$;
 
--- Makes this week's and next week's partition where they are missing.
+-- Makes the partitions of this week and the next, where they are missing.
 CREATE OR REPLACE FUNCTION pgsasl.make_partitions() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
@@ -48,34 +49,34 @@ DECLARE
     week timestamptz;
 BEGIN
     FOREACH week IN ARRAY ARRAY[now(), now() + interval '168 hours'] LOOP
-        IF to_regclass('pgsasl.' || pgsasl.partition_of(week)) IS NULL THEN
+        IF to_regclass('pgsasl.' || pgsasl.partition_name(week)) IS NULL THEN
             PERFORM pgsasl.make_partition(week);
         END IF;
     END LOOP;
 END
 $$;
 
--- The same inside a login's time: gives up at once, and quietly, where it can't be had cheaply. A row of a week
--- without a partition goes to the default one, and the next failure tries again.
+-- The same within the time of a login: does nothing, without an error, where it would take long. A row of a week without a
+-- partition goes to the default one, and the next failure tries again.
 CREATE OR REPLACE FUNCTION pgsasl.try_make_partitions() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
 BEGIN
     IF pg_relation_size('pgsasl.auth_failures_default') > 8 * 1024 * 1024 THEN
-        RETURN; -- ATTACH reads all of the default partition: leave that to a person and make_partitions()
+        RETURN; -- ATTACH would read all of the default partition: somebody must call make_partitions()
     END IF;
     PERFORM pgsasl.make_partitions();
 EXCEPTION
     WHEN lock_not_available OR object_in_use THEN
         NULL;
     WHEN OTHERS THEN
-        RAISE LOG 'pgsasl: no new partition of auth_failures: %', SQLERRM;
+        RAISE LOG 'pgsasl: cannot make a partition of auth_failures: %', SQLERRM;
 END
 $$;
 
--- Forgets what is older: deletes from the default partition, drops those that hold nothing newer. Returns what it did.
--- Dropping takes a lock behind which failures queue up: it is asked for a moment at a time, and held to the end of the
--- transaction, so let this call be all of it.
+-- Removes failures that are older: drops partitions that have nothing newer, and deletes rows from the default one. Returns
+-- what it did. Dropping needs a lock behind which failures wait. The function waits for it only briefly, several times;
+-- once granted, the lock lasts until the end of the transaction, so let this call be the only one in it.
 CREATE OR REPLACE FUNCTION pgsasl.purge_failures(older_than interval) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp SET lock_timeout = '200ms'
 AS $$
@@ -85,7 +86,7 @@ DECLARE
     deleted bigint;
 BEGIN
     IF older_than IS NULL OR older_than < interval '1 hour' THEN
-        RAISE EXCEPTION 'purge_failures keeps the last hour at least' USING ERRCODE = 'invalid_parameter_value';
+        RAISE EXCEPTION 'purge_failures cannot remove failures of the last hour' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     DELETE FROM pgsasl.recent_guesses WHERE occurred_at < now() - older_than;
     DELETE FROM pgsasl.auth_failures_default WHERE occurred_at < now() - older_than;
@@ -103,9 +104,9 @@ BEGIN
                 EXECUTE format('DROP TABLE pgsasl.%I', week);
             END LOOP;
             EXIT;
-        EXCEPTION WHEN lock_not_available THEN -- what was locked and dropped is as before
+        EXCEPTION WHEN lock_not_available THEN -- the locks and drops of this round are undone
             IF tries_left = 0 THEN
-                RAISE EXCEPTION 'auth_failures is in use, by a report or a dump: try again later'
+                RAISE EXCEPTION 'auth_failures is in use, for example by a report or a dump; try again later'
                     USING ERRCODE = 'lock_not_available';
             END IF;
             PERFORM pg_sleep(0.3);

@@ -1,7 +1,7 @@
--- people.sql: for those who add users and set passwords. Without SECURITY DEFINER: each function does what its caller's
--- grants allow, row-level security included. Loaded by pgsasl.sql.
+-- people.sql: functions to add users and set passwords. They are not SECURITY DEFINER: the caller's grants and row-level
+-- security apply. Loaded by pgsasl.sql.
 
--- bcrypt by pgcrypto, in whatever schema the extension really is.
+-- bcrypt from pgcrypto, in whatever schema the extension is.
 SELECT format($function$
     CREATE OR REPLACE FUNCTION pgsasl.bcrypt(password text, cost integer) RETURNS text
     LANGUAGE sql
@@ -11,8 +11,8 @@ FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extna
 WHERE e.extname = 'pgcrypto'
 \gexec
 
--- 32 characters, each one of 32: 160 bits. Lower case without l and o, digits without 0 and 1: nothing that an eye takes
--- for something else, a double click leaves behind or a telephone capitalises.
+-- 32 characters out of 32 possible ones: 160 bits. Lower-case letters without l and o and digits without 0 and 1: no two
+-- look alike, a double click selects the whole, and a telephone does not capitalise it.
 SELECT format($function$
     CREATE OR REPLACE FUNCTION pgsasl.random_password() RETURNS text
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
@@ -25,17 +25,17 @@ FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extna
 WHERE e.extname = 'pgcrypto'
 \gexec
 
--- The hash to store for a password. Touches no user, so it may be SECURITY DEFINER: it reads settings.
+-- The hash to store for a password. SECURITY DEFINER, because it reads settings; it reads and writes no user.
 CREATE OR REPLACE FUNCTION pgsasl.hash_password(password text) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
 BEGIN
     IF password IS NULL OR octet_length(password) < 12 THEN
-        RAISE EXCEPTION 'the password is too short: % octets, at least 12 are needed',
+        RAISE EXCEPTION 'the password is too short: % bytes, at least 12 are needed',
             coalesce(octet_length(password), 0) USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF octet_length(password) > 72 THEN
-        RAISE EXCEPTION 'the password is too long: % octets, bcrypt takes at most 72', octet_length(password)
+        RAISE EXCEPTION 'the password is too long: % bytes, bcrypt uses at most 72', octet_length(password)
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     RETURN pgsasl.bcrypt(password, (SELECT s.bcrypt_cost FROM pgsasl.settings s));
@@ -59,7 +59,7 @@ AS $$
     RETURNING user_id
 $$;
 
--- With a grace, the old password logs in for that much longer; without one, as long as the user's rotation_grace says.
+-- grace is how long the old password still logs in. Without it, the user's rotation_grace applies.
 CREATE OR REPLACE FUNCTION pgsasl.set_password(username text, password text, grace interval DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
@@ -79,7 +79,7 @@ BEGIN
 END
 $$;
 
--- The new password is in the answer and nowhere else: no statement log has it, only its hash is stored.
+-- Returns the new password, this one time. It is in no statement and so in no statement log; only its hash is stored.
 CREATE OR REPLACE FUNCTION pgsasl.rotate_password(username text, grace interval DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
@@ -91,7 +91,7 @@ BEGIN
 END
 $$;
 
--- From now on the present password alone logs in. Returns how many others did until now.
+-- Ends every grace of a user: only the current password logs in. Returns how many retired ones did until now.
 CREATE OR REPLACE FUNCTION pgsasl.end_rotation(username text) RETURNS integer
 LANGUAGE plpgsql SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$

@@ -2,9 +2,10 @@
 --
 --   psql -d mail -f pgsasl.sql
 --
--- Run it as the owner of the database, which needs no superuser. It can be run again: nothing is lost, functions and
--- grants are restored to what these files say. It is one transaction, which succeeds or fails as a whole. The owner needs
--- CREATEROLE for the three roles; without it the files load and say what an administrator must run.
+-- Run it as the owner of the database; a superuser is not needed. It can be run again at any time: data stays, and
+-- functions and grants are restored to what these files say. It is one transaction, which succeeds or fails as a whole. The
+-- owner needs CREATEROLE for the three roles; without it everything else loads, and a notice says what an administrator
+-- must run.
 --
 -- A database that has an older version of the schema is upgraded, and keeps its data: see migrations.sql.
 --
@@ -15,8 +16,8 @@
 
 BEGIN;
 
-SET LOCAL client_min_messages = warning; -- "already exists, skipping" is no news
-SET LOCAL lock_timeout = '10s';          -- on a live system: give up rather than make logins queue behind us
+SET LOCAL client_min_messages = warning; -- hides "already exists, skipping"
+SET LOCAL lock_timeout = '10s';          -- on a live system: fail rather than make logins wait behind this
 
 DO $$
 BEGIN
@@ -24,23 +25,23 @@ BEGIN
         RAISE EXCEPTION 'pgsasl needs PostgreSQL 14 or newer; this is %', current_setting('server_version');
     END IF;
     IF current_setting('server_encoding') <> 'UTF8' THEN
-        RAISE EXCEPTION 'pgsasl needs a database in UTF8, for user names come in it; this one is in %',
+        RAISE EXCEPTION 'pgsasl needs a database with the encoding UTF8, as user names are in UTF-8; this one has %',
             current_setting('server_encoding');
     END IF;
 END
 $$;
 
-CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA public; -- a trusted extension: the owner may
+CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA public; -- a trusted extension: the owner may create it
 CREATE SCHEMA IF NOT EXISTS pgsasl;
 REVOKE ALL ON SCHEMA pgsasl FROM PUBLIC;
 
 \ir migrations.sql
 \ir inventory.sql
 
--- The chapters do not change what is there: where a column or a key differs, they could only fail, and less clearly.
+-- The chapters do not change tables that exist. Where a column or a key differs, they would fail with a less clear error.
 SELECT pgsasl.check_schema('column', 'primary key', 'unique constraint', 'foreign key') \g /dev/null
 
--- The chapters, each of which may use what stands in those before it.
+-- The chapters. Each may use what the ones before it define.
 \ir types.sql
 \ir hashes.sql
 \ir tables.sql
@@ -48,13 +49,14 @@ SELECT pgsasl.check_schema('column', 'primary key', 'unique constraint', 'foreig
 \ir triggers.sql
 \ir partitions.sql
 \ir throttle.sql
+\ir relays.sql
 \ir plugin.sql
 \ir people.sql
 \ir desk.sql
 \ir views.sql
 \ir roles.sql
 
-SELECT pgsasl.check_schema('table', 'column', 'primary key', 'unique constraint', 'foreign key', 'check', 'index', 'trigger')
-\g /dev/null
+SELECT pgsasl.check_schema('table', 'column', 'primary key', 'unique constraint', 'foreign key', 'check', 'index',
+    'trigger') \g /dev/null
 
 COMMIT;

@@ -1,7 +1,7 @@
 -- plugin.sql: the three functions that the plugin calls. Loaded by pgsasl.sql.
 
--- Whether a client is in one of the networks. An IPv4 address mapped into IPv6 is the IPv4 address, and a network of such
--- addresses is one of IPv4; ::/0 and the like stay what they are.
+-- Whether a client is in one of the networks. An IPv4 address mapped into IPv6 is treated as the IPv4 address, and a
+-- network of such addresses as an IPv4 network. Wider networks, such as ::/0, contain IPv6 addresses only.
 CREATE OR REPLACE FUNCTION pgsasl.is_within(client inet, networks cidr[]) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE
 AS $$
@@ -17,14 +17,15 @@ BEGIN
 END
 $$;
 
--- Always one row. An unknown user is one without user_id and password_hash. Reads only, so a hot standby can run it.
+-- Everything that the plugin needs to know about a user name and a client. Returns one row for any name; for an unknown one
+-- user_id and password_hash are NULL. It only reads, so it works on a hot standby.
 --
--- The retired_ arrays have settings.retired_kept elements whoever is asked for, NULL where there is nothing, and the plugin
--- works through each: its work after a failure does not tell a user with retired passwords from one without, or from
--- nobody.
+-- The retired_ arrays have settings.retired_kept elements for any name, padded with NULL. The plugin computes a hash for
+-- each element, so the time of a failure does not tell a user with retired passwords from one without, or from an unknown
+-- name.
 --
--- Few expressions outside of queries, and few settings of its own: PL/pgSQL makes each one ready anew at each call. What
--- the plans need is set for the role.
+-- It has few expressions outside of queries and few settings of its own, because PL/pgSQL prepares each of them again at
+-- each call. The settings that its plans need are set for the role.
 CREATE OR REPLACE FUNCTION pgsasl.find_user(username text, client inet)
 RETURNS TABLE (user_id bigint, password_hash text, enabled boolean, account_standing text, expired boolean,
     deleted_at timestamptz, client_allowed boolean, throttled boolean, retired_hashes text[], retired_accepted boolean[],
@@ -50,7 +51,7 @@ BEGIN
            EXISTS (SELECT FROM pgsasl.retired_passwords r WHERE r.user_id = u.user_id),
            array_fill(NULL::text, ARRAY[slots]), array_fill(NULL::boolean, ARRAY[slots]),
            array_fill(NULL::timestamptz, ARRAY[slots]), array_fill(NULL::bigint, ARRAY[slots]), false,
-           -- Where a network has not as many failures as the lower limit, no user name has: the usual case, and one probe.
+           -- If the network has fewer failures than the lower limit, so has each user name: usually one probe is enough.
            least(s.throttle_user_client, s.throttle_client) IS NOT NULL AND EXISTS (
                SELECT FROM pgsasl.recent_guesses g
                WHERE g.net = client_net
@@ -59,8 +60,8 @@ BEGIN
     INTO kept, span, user_limit, client_limit, find_user.decoy_key, find_user.scram_iterations,
          find_user.user_id, find_user.password_hash, find_user.enabled, find_user.account_standing, expired, networks,
          find_user.login_due, client_allowed, has_retired,
-         find_user.retired_hashes, find_user.retired_accepted, find_user.retired_at, find_user.retired_ids, local_part_known,
-         throttled
+         find_user.retired_hashes, find_user.retired_accepted, find_user.retired_at, find_user.retired_ids,
+         local_part_known, throttled
     FROM (SELECT) AS always LEFT JOIN pgsasl.settings s ON s.only_row
         LEFT JOIN pgsasl.smtp_users u ON u.username = find_user.username
         LEFT JOIN pgsasl.accounts a ON a.account_id = u.account_id, coalesce(s.retired_kept, 0) AS slots;
@@ -69,7 +70,7 @@ BEGIN
             client_allowed := pgsasl.is_within(client, networks);
         END IF;
         IF has_retired THEN
-            -- In front of the empty slots, of which as many are cut off.
+            -- The rows, then the padding, cut to the size of the array.
             SELECT (array_agg(k.password_hash) || retired_hashes)[:kept],
                    (array_agg(k.accepted_until > now()) || retired_accepted)[:kept],
                    (array_agg(k.retired_at) || find_user.retired_at)[:kept], (array_agg(k.retired_id) || retired_ids)[:kept]
@@ -98,7 +99,7 @@ BEGIN
 END
 $$;
 
--- What a text means, or NULL where it means nothing of the kind.
+-- The value of a text, or NULL where it cannot be read.
 CREATE OR REPLACE FUNCTION pgsasl.read_address(value text) RETURNS inet
 LANGUAGE plpgsql IMMUTABLE STRICT
 AS $$
@@ -118,10 +119,9 @@ EXCEPTION WHEN data_exception THEN
 END
 $$;
 
--- The row for an attempt as the plugin describes it, without what this database knows: user, account, counts. Only an
--- attempt_id and an occurred_at that cannot be read are errors, as a row without them cannot be stored. Anything else that
--- cannot be read is NULL, and detail says so: a row must not be lost because the plugin is newer than the schema, or has a
--- fault.
+-- The row of auth_failures for an attempt, except for user_id, account_id and counts. An attempt_id or an occurred_at that
+-- cannot be read is an error, because a row cannot be stored without them. Any other value that cannot be read is NULL, and
+-- detail says so: no row is lost because the plugin is newer than the schema or has a fault.
 CREATE OR REPLACE FUNCTION pgsasl.read_attempt(attempt jsonb) RETURNS pgsasl.auth_failures
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pgsasl, pg_temp
@@ -161,7 +161,7 @@ BEGIN
     END IF;
 
     failure.username := attempt ->> 'username';
-    IF octet_length(failure.username) > 1100 THEN -- the plugin sends no more, and an index entry has its limit
+    IF octet_length(failure.username) > 1100 THEN -- the plugin sends no more, and the size of an index entry is limited
         failure.username := left(failure.username, 275);
         failure.detail := concat_ws('; ', failure.detail, 'username was cut');
     END IF;
@@ -177,7 +177,8 @@ BEGIN
     IF attempt ->> 'client_port' ~ '^[0-9]{1,5}$' THEN
         failure.client_port := (attempt ->> 'client_port')::integer;
     END IF;
-    IF failure.client_port NOT BETWEEN 1 AND 65535 OR failure.client_port IS NULL AND attempt ->> 'client_port' IS NOT NULL THEN
+    IF failure.client_port NOT BETWEEN 1 AND 65535
+        OR failure.client_port IS NULL AND attempt ->> 'client_port' IS NOT NULL THEN
         failure.client_port := NULL;
         failure.detail := concat_ws('; ', failure.detail, 'client_port could not be read');
     END IF;
@@ -185,11 +186,11 @@ BEGIN
 END
 $$;
 
--- Stores one failed attempt; the same attempt again changes nothing. attempt is one object with the names of the columns of
--- auth_failures; a name that the table does not have is ignored, and one that is absent is NULL.
+-- Stores one failed attempt; the same attempt again changes nothing. attempt is one object whose names are columns of
+-- auth_failures. Unknown names are ignored, and a column whose name is absent is NULL.
 --
--- user_id is a string, because a site's own table may have ids of another kind. The user is looked up by name: an id that
--- belongs to another name is a site's own, and says nothing about smtp_users.
+-- user_id is a string, because a site's own table may have ids of another type. The row gets the account of the user of
+-- that name; where the user of that name has another id, the id is from a site's own table, and the account is unknown.
 CREATE OR REPLACE FUNCTION pgsasl.record_failure(attempt jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
@@ -199,6 +200,7 @@ DECLARE
     given_id bigint := CASE WHEN attempt ->> 'user_id' ~ '^[0-9]{1,18}$' THEN attempt ->> 'user_id' END;
 BEGIN
     failure := pgsasl.read_attempt(attempt);
+    PERFORM pgsasl.note_relay(attempt, failure.occurred_at);
     SELECT u.user_id, u.account_id INTO failure.user_id, failure.account_id
     FROM pgsasl.smtp_users u
     WHERE u.username = failure.username AND (given_id IS NULL OR u.user_id = given_id);
@@ -210,11 +212,11 @@ BEGIN
     END IF;
     failure.user_id := coalesce(given_id, failure.user_id);
 
-    IF to_regclass('pgsasl.' || pgsasl.partition_of(now() + interval '168 hours')) IS NULL THEN
+    IF to_regclass('pgsasl.' || pgsasl.partition_name(now() + interval '168 hours')) IS NULL THEN
         PERFORM pgsasl.try_make_partitions();
     END IF;
-    IF to_regclass('pgsasl.' || pgsasl.partition_of(failure.occurred_at)) IS NULL THEN
-        -- The row goes to the default partition: not while another session takes rows of that week out of it.
+    IF to_regclass('pgsasl.' || pgsasl.partition_name(failure.occurred_at)) IS NULL THEN
+        -- The row goes to the default partition. Wait here while another session moves rows of that week out of it.
         LOCK TABLE ONLY pgsasl.auth_failures_default IN ROW EXCLUSIVE MODE;
     END IF;
 
@@ -227,11 +229,11 @@ BEGIN
 END
 $$;
 
--- Records a login that was accepted: last_login_ of the user and, by a retired password, last_used_ of that, each at most
--- once in settings.login_stamp_interval. login is one object: user_id, client_addr, occurred_at, retired_id (where the
--- password was a retired one); other names are ignored. A stamp can be lost without harm: the function waits for no lock and
--- for no disk, and a value that cannot be read is no error. Where the retired password cannot be stamped, neither is its
--- user, so that safe_to_revoke can trust last_login_at.
+-- Records an accepted login: the user's last_login_at and last_login_from, and for a retired password its last_used_at and
+-- last_used_from, each at most once per settings.login_stamp_interval. login is one object: user_id, client_addr,
+-- occurred_at, and retired_id where the password was a retired one; other names are ignored. Losing a record is harmless,
+-- so the function waits for no lock and for no disk, and a value that cannot be read is no error. If the retired password
+-- cannot be updated, the user is not updated either, because safe_to_revoke relies on last_login_at.
 CREATE OR REPLACE FUNCTION pgsasl.note_login(login jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
@@ -240,11 +242,12 @@ DECLARE
     id bigint := CASE WHEN login ->> 'user_id' ~ '^[0-9]{1,18}$' THEN login ->> 'user_id' END;
     retired bigint := CASE WHEN login ->> 'retired_id' ~ '^[0-9]{1,18}$' THEN login ->> 'retired_id' END;
     client inet := pgsasl.read_address(login ->> 'client_addr');
-    -- A clock that is ahead must not stop the stamps to come.
+    -- A time in the future would suppress later records.
     moment timestamptz := least(pgsasl.read_time(login ->> 'occurred_at'), now());
     due_before timestamptz;
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
+    PERFORM pgsasl.note_relay(login, moment);
     SELECT moment - s.login_stamp_interval INTO due_before FROM pgsasl.settings s WHERE s.only_row;
     IF login ->> 'retired_id' IS NOT NULL THEN
         UPDATE pgsasl.retired_passwords SET last_used_at = moment, last_used_from = client

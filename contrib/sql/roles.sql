@@ -22,15 +22,15 @@ BEGIN
         END IF;
     END LOOP;
     IF to_do <> '' THEN
-        RAISE NOTICE 'pgsasl: role "%" may not create roles. Let an administrator run this, then load the file again:%',
+        RAISE NOTICE 'pgsasl: role "%" cannot create roles. Have an administrator run this, then load the file again:%',
             current_user, to_do;
     END IF;
 END
 $$;
 
--- Generic plans by index: none is made for one login alone, and none of when a table was small is kept for the life of a
--- connection. And the server's own end to what the
--- plugin has given up: a statement past every deadline, a client that has gone.
+-- Generic plans that use indexes: no time is spent on planning a single login, and no plan that was made while the tables
+-- were small lasts as long as the connection. And limits for what the plugin no longer waits for: the server ends a
+-- statement after any deadline of the plugin, and the work for a client that is gone.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgsasl_plugin') THEN
@@ -41,7 +41,7 @@ BEGIN
     END IF;
 EXCEPTION
     WHEN insufficient_privilege THEN
-        RAISE NOTICE E'pgsasl: role "%" may not alter pgsasl_plugin. Let an administrator run:%', current_user,
+        RAISE NOTICE E'pgsasl: role "%" cannot alter pgsasl_plugin. Have an administrator run:%', current_user,
             E'\n    ALTER ROLE pgsasl_plugin SET plan_cache_mode = ''force_generic_plan'';'
             '\n    ALTER ROLE pgsasl_plugin SET enable_seqscan = off;'
             '\n    ALTER ROLE pgsasl_plugin SET statement_timeout = ''5s'';'
@@ -52,10 +52,10 @@ $$;
 REVOKE ALL ON ALL TABLES IN SCHEMA pgsasl FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA pgsasl FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pgsasl FROM PUBLIC;
--- The CHECK of smtp_users calls them with the rights of whoever writes there.
+-- The CHECK of smtp_users calls them with the rights of the role that writes a hash.
 GRANT EXECUTE ON FUNCTION pgsasl.hash_fault(text), pgsasl.parse_hash(text) TO PUBLIC;
 
--- The plugin: three functions and nothing else.
+-- The plugin calls three functions and can do nothing else.
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgsasl_plugin') THEN
@@ -69,7 +69,7 @@ BEGIN
 END
 $$;
 
--- Operators write hashes and never read them.
+-- Operators write hashes and cannot read them.
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgsasl_operator') THEN
@@ -79,8 +79,8 @@ BEGIN
     GRANT USAGE ON SCHEMA pgsasl TO pgsasl_operator;
     GRANT SELECT, DELETE, INSERT (name, standing), UPDATE (name, standing) ON pgsasl.accounts TO pgsasl_operator;
     GRANT DELETE,
-        SELECT (user_id, username, enabled, account_id, account_standing, expires_at, allowed_networks, app, note, rotation_grace,
-            created_at, password_changed_at, last_login_at, last_login_from),
+        SELECT (user_id, username, enabled, account_id, account_standing, expires_at, allowed_networks, app, note,
+            rotation_grace, created_at, password_changed_at, last_login_at, last_login_from),
         INSERT (username, password_hash, enabled, account_id, account_standing, expires_at, allowed_networks, app, note,
             rotation_grace),
         UPDATE (username, password_hash, enabled, account_id, account_standing, expires_at, allowed_networks, app, note,
@@ -88,9 +88,10 @@ BEGIN
         ON pgsasl.smtp_users TO pgsasl_operator;
     GRANT SELECT ON pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons, pgsasl.migrations,
         pgsasl.rotation_stragglers, pgsasl.safe_to_revoke, pgsasl.idle_users TO pgsasl_operator;
-    GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.worse_standing(text, text), pgsasl.hash_password(text), pgsasl.add_account(text, text),
-        pgsasl.add_user(text, text, bigint, boolean, cidr[], text, text, timestamptz), pgsasl.random_password(),
-        pgsasl.set_password(text, text, interval), pgsasl.rotate_password(text, interval), pgsasl.end_rotation(text)
+    GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.worse_standing(text, text), pgsasl.hash_password(text),
+        pgsasl.add_account(text, text), pgsasl.add_user(text, text, bigint, boolean, cidr[], text, text, timestamptz),
+        pgsasl.random_password(), pgsasl.set_password(text, text, interval), pgsasl.rotate_password(text, interval),
+        pgsasl.end_rotation(text)
         TO pgsasl_operator;
     GRANT SELECT (retired_id, user_id, retired_at, accepted_until, last_used_at, last_used_from), UPDATE (accepted_until)
         ON pgsasl.retired_passwords TO pgsasl_operator;
@@ -105,7 +106,7 @@ BEGIN
     END IF;
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO pgsasl_auditor', current_database());
     GRANT USAGE ON SCHEMA pgsasl TO pgsasl_auditor;
-    GRANT SELECT ON pgsasl.auth_failures, pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons, pgsasl.migrations,
+    GRANT SELECT ON pgsasl.auth_failures, pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons, pgsasl.migrations, pgsasl.relays,
         pgsasl.failures_in_words, pgsasl.failures_by_reason, pgsasl.failures_by_client, pgsasl.failures_by_account,
         pgsasl.top_stale, pgsasl.rotation_stragglers, pgsasl.safe_to_revoke, pgsasl.idle_users TO pgsasl_auditor;
     GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.worse_standing(text, text), pgsasl.client_net(inet),

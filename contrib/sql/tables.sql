@@ -1,6 +1,6 @@
 -- tables.sql: the tables and their indexes. Loaded by pgsasl.sql.
 
--- One row, one column a setting: UPDATE pgsasl.settings SET bcrypt_cost = 12.
+-- One row with one column per setting: UPDATE pgsasl.settings SET bcrypt_cost = 12.
 CREATE TABLE IF NOT EXISTS pgsasl.settings (
     only_row             boolean  PRIMARY KEY DEFAULT true CHECK (only_row),
     bcrypt_cost          smallint NOT NULL DEFAULT 10 CHECK (bcrypt_cost BETWEEN 10 AND 16),
@@ -14,17 +14,17 @@ CREATE TABLE IF NOT EXISTS pgsasl.settings (
     decoy_key            text     NOT NULL DEFAULT replace(gen_random_uuid()::text || gen_random_uuid(), '-', ''),
     scram_iterations     integer  NOT NULL DEFAULT 4096 CHECK (scram_iterations BETWEEN 1 AND 10000000)
 );
-COMMENT ON COLUMN pgsasl.settings.only_row IS 'true: there is one row';
+COMMENT ON COLUMN pgsasl.settings.only_row IS 'always true: it limits the table to one row';
 COMMENT ON COLUMN pgsasl.settings.bcrypt_cost IS 'cost of the hashes that add_user, set_password and rotate_password make';
 COMMENT ON COLUMN pgsasl.settings.retired_kept IS
-    'retired passwords kept for each user; each costs a failed login one more hash';
+    'number of retired passwords kept per user; each makes a failed login compute one more hash';
 COMMENT ON COLUMN pgsasl.settings.login_stamp_interval IS
-    'last_login_at and last_used_at are written no more often than this';
-COMMENT ON COLUMN pgsasl.settings.throttle_window IS 'how far back failures count against a client';
+    'minimum time between two updates of last_login_at or last_used_at';
+COMMENT ON COLUMN pgsasl.settings.throttle_window IS 'how long a failure counts towards the throttle';
 COMMENT ON COLUMN pgsasl.settings.throttle_user_client IS
-    'failures within the window after which one user name is throttled for one client network; NULL: never';
+    'number of failures within throttle_window after which a user name is throttled for a client network; NULL: never';
 COMMENT ON COLUMN pgsasl.settings.throttle_client IS
-    'failures within the window after which a client network is throttled for all names; NULL: never';
+    'number of failures within throttle_window after which a client network is throttled for all names; NULL: never';
 COMMENT ON COLUMN pgsasl.settings.decoy_key IS
     'random; makes the salts that SCRAM-SHA-256 shows for names without a verifier';
 COMMENT ON COLUMN pgsasl.settings.scram_iterations IS
@@ -40,9 +40,9 @@ CREATE TABLE IF NOT EXISTS pgsasl.accounts (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
--- account_standing is the user's own standing. Where the user has an account, the worse of the two counts: each look-up
--- reads both, so suspending an account is a change of one row. Neither standing is in an index, and neither are the login
--- stamps, so that changing them stays cheap (heap-only updates; hence the fillfactor).
+-- account_standing is the user's own standing. Where the user has an account, the worse of the two counts. Each look-up
+-- reads both, so suspending an account changes one row. No index contains account_standing, last_login_at or
+-- last_login_from, so updates of them stay cheap (heap-only updates, for which fillfactor leaves room).
 CREATE TABLE IF NOT EXISTS pgsasl.smtp_users (
     user_id             bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     username            text        COLLATE "C" NOT NULL UNIQUE,
@@ -58,14 +58,14 @@ CREATE TABLE IF NOT EXISTS pgsasl.smtp_users (
     note                text,
     rotation_grace      interval    NOT NULL DEFAULT '0' CHECK (rotation_grace >= '0'),
     created_at          timestamptz NOT NULL DEFAULT now(),
-    password_changed_at timestamptz NOT NULL DEFAULT now(), -- kept by trigger
+    password_changed_at timestamptz NOT NULL DEFAULT now(), -- set by trigger
     last_login_at       timestamptz,
     last_login_from     inet,
 
     CONSTRAINT smtp_users_username_length CHECK (octet_length(username) BETWEEN 1 AND 255),
     CONSTRAINT smtp_users_username_no_at CHECK (strpos(username, '@') = 0),
-    -- White space, controls, and characters that leave no mark on a screen (Unicode 15): all that the plugin's
-    -- diagnosis trims off, and the variation selectors.
+    -- White space, control characters and invisible characters (Unicode 15): everything that the plugin's diagnosis
+    -- removes from the ends of a name, and the variation selectors.
     CONSTRAINT smtp_users_username_visible CHECK (username !~ (
         '[\u0001-\u0020\u007F-\u00A0\u00AD\u034F\u061C\u115F\u1160\u1680\u17B4\u17B5\u180B-\u180F\u2000-\u200F'
         '\u2028-\u202F\u205F-\u206F\u2800\u3000\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF9-\uFFFB'
@@ -76,19 +76,19 @@ CREATE TABLE IF NOT EXISTS pgsasl.smtp_users (
 ) WITH (fillfactor = 90);
 CREATE INDEX IF NOT EXISTS smtp_users_account_id_idx ON pgsasl.smtp_users (account_id);
 
--- The passwords before the present one, by trigger; the newest of them, settings.retired_kept to a user.
+-- Previous passwords of a user, inserted by trigger. The newest settings.retired_kept of each user are kept.
 CREATE TABLE IF NOT EXISTS pgsasl.retired_passwords (
     retired_id     bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     user_id        bigint      NOT NULL REFERENCES pgsasl.smtp_users (user_id) ON DELETE CASCADE,
     password_hash  text        COLLATE "C" NOT NULL,
     retired_at     timestamptz NOT NULL DEFAULT now(),
-    accepted_until timestamptz NOT NULL, -- logs in until then
+    accepted_until timestamptz NOT NULL, -- still logs in until then
     last_used_at   timestamptz,          -- since it was retired
     last_used_from inet
 ) WITH (fillfactor = 90);
 CREATE INDEX IF NOT EXISTS retired_passwords_user_id_idx ON pgsasl.retired_passwords (user_id);
 
--- Tombstones, one for each time that a name ceased to be: by DELETE, or by a rename.
+-- Tombstones: one row each time that a user name was deleted or renamed, inserted by trigger.
 CREATE TABLE IF NOT EXISTS pgsasl.deleted_users (
     deletion_id bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     username    text        COLLATE "C" NOT NULL,
@@ -99,13 +99,13 @@ CREATE TABLE IF NOT EXISTS pgsasl.deleted_users (
 );
 CREATE INDEX IF NOT EXISTS deleted_users_username_idx ON pgsasl.deleted_users (username, deleted_at DESC);
 
--- One row for each attempt that was not accepted; of throttled ones a row holds many. No foreign keys: the row outlives
--- the user. The primary key is what makes a repeated insert count once, and it begins with the time so that it serves
--- questions about a span of time.
+-- One row per rejected attempt; throttled attempts share rows. There are no foreign keys, because the row outlives the
+-- user. The primary key makes a repeated insert count once. It begins with the time so that queries for a span of time can
+-- use it.
 CREATE TABLE IF NOT EXISTS pgsasl.auth_failures (
     attempt_id    uuid        NOT NULL,
     occurred_at   timestamptz NOT NULL, -- by the clock of the mail server
-    recorded_at   timestamptz NOT NULL DEFAULT now(), -- much later than occurred_at: it came from a spool file
+    recorded_at   timestamptz NOT NULL DEFAULT now(), -- much later than occurred_at where the row was spooled
     username      text        COLLATE "C",
     user_id       bigint,
     account_id    bigint,
@@ -119,8 +119,8 @@ CREATE TABLE IF NOT EXISTS pgsasl.auth_failures (
     server_host   text,
     attempts      integer     NOT NULL DEFAULT 1 CHECK (attempts > 0),
     detail        text,
-    counts        boolean     NOT NULL DEFAULT false, -- towards the throttle
-    merged_ids    uuid[], -- the last 64 of the attempts that a throttled row has taken in beside its own
+    counts        boolean     NOT NULL DEFAULT false, -- whether it counts towards the throttle
+    merged_ids    uuid[], -- the last 64 further attempts that a throttled row stands for
 
     PRIMARY KEY (occurred_at, attempt_id)
 ) PARTITION BY RANGE (occurred_at);
@@ -137,13 +137,14 @@ CREATE INDEX IF NOT EXISTS auth_failures_account_id_idx
 CREATE INDEX IF NOT EXISTS auth_failures_throttled_idx
     ON pgsasl.auth_failures (pgsasl.client_net(client_addr), occurred_at DESC) WHERE reason = 'throttled';
 
--- The failures of the last while that count towards the throttle, by trigger. A login reads this small table and never
--- auth_failures: the first look-up of a connection would pay for each of its partitions, and each one for their locks.
+-- The recent failures that count towards the throttle, maintained by trigger. A login reads this small table and never
+-- auth_failures: the first look-up of a connection would load the metadata of every partition, and each one would lock
+-- them.
 CREATE TABLE IF NOT EXISTS pgsasl.recent_guesses (
     occurred_at timestamptz NOT NULL,
     attempt_id  uuid        NOT NULL,
     username    text        COLLATE "C",
-    net         cidr, -- the client's, by client_net()
+    net         cidr, -- client_net() of the client's address
     stale       boolean     NOT NULL,
     PRIMARY KEY (occurred_at, attempt_id)
 ) WITH (autovacuum_vacuum_scale_factor = 0.05);

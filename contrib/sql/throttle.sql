@@ -1,8 +1,9 @@
--- throttle.sql: which failures count as guesses, and who has made too many. Loaded by pgsasl.sql.
+-- throttle.sql: which failures count as guesses, and which clients have made too many. Loaded by pgsasl.sql.
 
--- recent_guesses follows auth_failures, whoever changes that. Of each twenty failures one clears away what is past, more
--- than came meanwhile: so rarely because rows that a long transaction keeps alive are passed over each time.
-CREATE OR REPLACE FUNCTION pgsasl.remember_guess() RETURNS trigger
+-- Changes to auth_failures are applied to recent_guesses, whatever statement makes them. One failure in twenty deletes up
+-- to 100 expired rows, which is more than were added meanwhile. It is not done more often, because each time it must skip
+-- the dead rows that a long transaction keeps visible.
+CREATE OR REPLACE FUNCTION pgsasl.add_recent_guess() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
 BEGIN
@@ -21,11 +22,11 @@ BEGIN
 END
 $$;
 CREATE OR REPLACE TRIGGER guess_made AFTER INSERT OR UPDATE OF counts ON pgsasl.auth_failures
-    FOR EACH ROW WHEN (NEW.counts -- and no window is longer than a day
+    FOR EACH ROW WHEN (NEW.counts -- throttle_window is a day at most
                        AND NEW.occurred_at > now() - interval '1 day' AND NEW.occurred_at < now() + interval '1 day')
-    EXECUTE FUNCTION pgsasl.remember_guess();
+    EXECUTE FUNCTION pgsasl.add_recent_guess();
 
-CREATE OR REPLACE FUNCTION pgsasl.forget_guess() RETURNS trigger
+CREATE OR REPLACE FUNCTION pgsasl.remove_recent_guess() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
 BEGIN
@@ -38,15 +39,15 @@ BEGIN
 END
 $$;
 CREATE OR REPLACE TRIGGER guess_gone AFTER DELETE OR UPDATE OF counts ON pgsasl.auth_failures
-    FOR EACH ROW WHEN (OLD.counts) EXECUTE FUNCTION pgsasl.forget_guess();
+    FOR EACH ROW WHEN (OLD.counts) EXECUTE FUNCTION pgsasl.remove_recent_guess();
 CREATE OR REPLACE TRIGGER guesses_gone AFTER TRUNCATE ON pgsasl.auth_failures
-    FOR EACH STATEMENT EXECUTE FUNCTION pgsasl.forget_guess();
+    FOR EACH STATEMENT EXECUTE FUNCTION pgsasl.remove_recent_guess();
 
--- Whether a client has failed too often, by the limits that are not NULL. Bounded above as below, for mail servers whose
--- clock is ahead.
+-- Whether a client has failed too often. A limit of NULL is no limit. Failures in the future count as well, within the same
+-- span, because the clock of a mail server may be ahead.
 CREATE OR REPLACE FUNCTION pgsasl.is_throttled(username text, net cidr, user_limit integer, client_limit integer,
     span interval) RETURNS boolean
-LANGUAGE plpgsql STABLE -- which keeps its plan from call to call
+LANGUAGE plpgsql STABLE -- PL/pgSQL, because it keeps its plan between calls
 AS $$
 BEGIN
     RETURN user_limit IS NOT NULL AND EXISTS (
@@ -61,10 +62,10 @@ BEGIN
 END
 $$;
 
--- One throttled attempt more. In sequence there is one row for each user name, client network and minute. Nobody waits:
--- a row that another session is just adding to is passed over, so that concurrent attempts make a few rows. Past 20 rows
--- of a network in a minute all further names share one, with no name in it. A row remembers the last attempts that it took
--- in, so that one that is sent again counts once.
+-- Adds a throttled attempt to the row of its user name, client network and minute, or inserts that row. It waits for no
+-- other attempt: a row that another session has locked is skipped, so concurrent attempts make a few rows. After 20 rows of
+-- a network in a minute, all further names share one row without a name. A row lists the last attempts that were added to
+-- it, so an attempt that is sent again counts once.
 CREATE OR REPLACE FUNCTION pgsasl.record_throttled(attempt pgsasl.auth_failures) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
@@ -77,7 +78,7 @@ DECLARE
     found_at timestamptz;
     found_id uuid;
 BEGIN
-    -- The same attempt sent again, while its first sending is still under way, waits here for the end of that.
+    -- If the same attempt is being stored by another session, wait for that session.
     PERFORM pg_advisory_xact_lock(hashtextextended('pgsasl ' || attempt.attempt_id, 0));
     SELECT bool_or(f.attempt_id = attempt.attempt_id OR attempt.attempt_id = ANY (f.merged_ids)),
            count(*) FILTER (WHERE f.username IS NOT NULL)
@@ -100,7 +101,8 @@ BEGIN
             UPDATE pgsasl.auth_failures f
             SET attempts = f.attempts + 1,
                 merged_ids = (f.merged_ids || attempt.attempt_id)[coalesce(cardinality(f.merged_ids), 0) - 62:]
-            WHERE f.occurred_at = found_at AND f.attempt_id = found_id -- enough, but for a plan of when there was no row
+            WHERE f.occurred_at = found_at AND f.attempt_id = found_id
+                -- What follows changes no result: with it, a plan made for an empty table uses the index.
                 AND f.reason = 'throttled' AND pgsasl.client_net(f.client_addr) = net;
             RETURN;
         END IF;
@@ -114,9 +116,9 @@ BEGIN
 END
 $$;
 
--- Whether a failure looks like guessing, and so counts towards the throttle. An exchange that was broken off does. One of
--- SCRAM with a user who has no verifier does not, as no password was looked at. An app that still has the password from
--- before a rotation is none who guesses: it counts once for a user in a window. Of two at the same time one counts.
+-- Whether a failure looks like guessing and therefore counts towards the throttle. An app that still has a retired password
+-- does not guess: such failures count once per user and window. Of two that are stored at the same time, one counts. An exchange that
+-- the client broke off counts; SCRAM with a user who has no verifier does not, because no password was looked at.
 CREATE OR REPLACE FUNCTION pgsasl.is_guess(attempt pgsasl.auth_failures) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
@@ -141,7 +143,7 @@ BEGIN
 END
 $$;
 
--- The client networks from which a name is throttled now.
+-- The client networks from which a user name is throttled now.
 CREATE OR REPLACE FUNCTION pgsasl.throttled_clients(username text) RETURNS SETOF cidr
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$

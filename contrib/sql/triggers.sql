@@ -12,13 +12,14 @@ CREATE OR REPLACE TRIGGER password_changed BEFORE UPDATE ON pgsasl.smtp_users
     FOR EACH ROW WHEN (NEW.password_hash IS DISTINCT FROM OLD.password_hash)
     EXECUTE FUNCTION pgsasl.stamp_password_change();
 
--- Keeps the old hash, and of the retired ones the newest few. One that still logs in is not dropped before one that does
--- not, whatever their age: a grace that was promised holds as long as there is room. What could never log in is not kept.
+-- Keeps the old hash in retired_passwords, and deletes the user's oldest ones beyond settings.retired_kept. Passwords that
+-- no longer log in are deleted before those that still do, whatever their age, so that a promised grace is kept as long as
+-- there is room. A hash that the plugin cannot verify is not kept.
 CREATE OR REPLACE FUNCTION pgsasl.retire_password() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
 BEGIN
-    DELETE FROM pgsasl.retired_passwords r -- set back: it is retired no more
+    DELETE FROM pgsasl.retired_passwords r -- it is the current password again
     WHERE r.user_id = NEW.user_id AND r.password_hash = NEW.password_hash;
     IF pgsasl.hash_fault(OLD.password_hash) IS NULL THEN
         INSERT INTO pgsasl.retired_passwords (user_id, password_hash, accepted_until)
@@ -36,7 +37,7 @@ CREATE OR REPLACE TRIGGER password_retired AFTER UPDATE ON pgsasl.smtp_users
     FOR EACH ROW WHEN (NEW.password_hash IS DISTINCT FROM OLD.password_hash)
     EXECUTE FUNCTION pgsasl.retire_password();
 
-CREATE OR REPLACE FUNCTION pgsasl.bury_username() RETURNS trigger
+CREATE OR REPLACE FUNCTION pgsasl.add_tombstone() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
 BEGIN
@@ -46,16 +47,16 @@ BEGIN
 END
 $$;
 CREATE OR REPLACE TRIGGER user_deleted AFTER DELETE ON pgsasl.smtp_users
-    FOR EACH ROW EXECUTE FUNCTION pgsasl.bury_username();
+    FOR EACH ROW EXECUTE FUNCTION pgsasl.add_tombstone();
 CREATE OR REPLACE TRIGGER user_renamed AFTER UPDATE ON pgsasl.smtp_users
     FOR EACH ROW WHEN (NEW.username IS DISTINCT FROM OLD.username)
-    EXECUTE FUNCTION pgsasl.bury_username();
+    EXECUTE FUNCTION pgsasl.add_tombstone();
 
 CREATE OR REPLACE FUNCTION pgsasl.refuse_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
 BEGIN
-    RAISE EXCEPTION 'TRUNCATE of %.% would leave no tombstones', TG_TABLE_SCHEMA, TG_TABLE_NAME
+    RAISE EXCEPTION 'TRUNCATE is not allowed on %.%, because it would leave no tombstones', TG_TABLE_SCHEMA, TG_TABLE_NAME
         USING HINT = 'Use DELETE.';
 END
 $$;

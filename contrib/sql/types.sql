@@ -1,18 +1,18 @@
 -- types.sql: functions that tables and indexes are defined with. Loaded by pgsasl.sql.
 
--- The standing that counts where a user and its account have one each: the worse. Either may be NULL.
+-- The worse of two standings, which is the one that counts for a user with an account. Either may be NULL.
 CREATE OR REPLACE FUNCTION pgsasl.worse_standing(one text, other text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
-    WHEN one = other OR other IS NULL THEN one -- the usual case is the first, as each look-up comes here
+    WHEN one = other OR other IS NULL THEN one -- the most frequent case first: each look-up evaluates this
     WHEN one = 'closed' OR other = 'closed' THEN 'closed'
     WHEN one = 'suspended' OR other = 'suspended' THEN 'suspended'
     WHEN one = 'past_due' OR other = 'past_due' THEN 'past_due'
     ELSE other
 END;
 
--- What the throttle takes for one client: an IPv4 address, also one mapped into IPv6, or a /64 of IPv6. It stands in
--- indexes. Its body is bound here and now, whatever the caller's search_path says.
+-- The client network that the throttle counts by: one IPv4 address (also one mapped into IPv6) or a /64 of IPv6. Indexes
+-- use it, so its body is parsed when it is created and does not depend on the caller's search_path.
 CREATE OR REPLACE FUNCTION pgsasl.client_net(address inet) RETURNS cidr
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE

@@ -1,5 +1,5 @@
--- views.sql: for DBAs. They are read with their owner's rights, and show no hash. Those about failures look back seven
--- days. Loaded by pgsasl.sql.
+-- views.sql: views for DBAs. They run with their owner's rights and show no hash. Those about failures cover seven days,
+-- except failures_in_words, which covers all. Loaded by pgsasl.sql.
 
 CREATE OR REPLACE VIEW pgsasl.failures_in_words AS
 SELECT f.occurred_at, f.username, f.client_addr, f.reason, r.what_failed,
@@ -35,7 +35,7 @@ WHERE f.occurred_at > now() - interval '7 days'
 GROUP BY f.account_id, a.name, a.standing
 ORDER BY 4 DESC;
 
--- Apps that were not told of a rotation, and now fail.
+-- Apps that still use a password from before a rotation, and fail.
 CREATE OR REPLACE VIEW pgsasl.top_stale AS
 SELECT f.username, u.app, a.name AS account, f.client_addr, sum(f.attempts) AS attempts, min(f.occurred_at) AS first_at,
        max(f.occurred_at) AS last_at, u.password_changed_at
@@ -45,7 +45,7 @@ WHERE f.occurred_at > now() - interval '7 days' AND f.failed_checks @> '{stale_p
 GROUP BY f.username, u.app, a.name, f.client_addr, u.password_changed_at
 ORDER BY 5 DESC;
 
--- Who still logs in by a retired password, from where, and how long that will go well.
+-- Users that still log in by a retired password, from where, and for how long they still can.
 CREATE OR REPLACE VIEW pgsasl.rotation_stragglers AS
 SELECT u.username, u.app, a.name AS account, r.last_used_at, r.last_used_from, r.retired_at, r.accepted_until,
        r.accepted_until - now() AS time_left
@@ -54,7 +54,7 @@ FROM pgsasl.retired_passwords r JOIN pgsasl.smtp_users u ON u.user_id = r.user_i
 WHERE r.last_used_at IS NOT NULL AND r.accepted_until > now()
 ORDER BY r.accepted_until, r.last_used_at DESC;
 
--- Whose retired passwords can be ended: the present one has logged in since the last login by any of them.
+-- Users whose grace can be ended: the current password has logged in since the last login by a retired one.
 CREATE OR REPLACE VIEW pgsasl.safe_to_revoke AS
 SELECT u.username, u.app, a.name AS account, count(*) AS accepted, max(r.accepted_until) AS accepted_until,
        max(r.last_used_at) AS last_used_at, now() - greatest(max(r.last_used_at), max(r.retired_at)) AS unused_for,
@@ -67,9 +67,10 @@ HAVING u.last_login_at > max(r.retired_at)
     AND (max(r.last_used_at) IS NULL OR u.last_login_at > max(r.last_used_at) + s.login_stamp_interval)
 ORDER BY 7 DESC;
 
--- Users that may log in and have not for 30 days.
+-- Users that are enabled and not expired, and have not logged in for 30 days.
 CREATE OR REPLACE VIEW pgsasl.idle_users AS
-SELECT u.username, u.app, a.name AS account, pgsasl.worse_standing(u.account_standing, a.standing) AS account_standing, u.created_at, u.last_login_at, u.last_login_from,
+SELECT u.username, u.app, a.name AS account, pgsasl.worse_standing(u.account_standing, a.standing) AS account_standing,
+       u.created_at, u.last_login_at, u.last_login_from,
        now() - coalesce(u.last_login_at, u.created_at) AS idle_for
 FROM pgsasl.smtp_users u LEFT JOIN pgsasl.accounts a ON a.account_id = u.account_id
 WHERE u.enabled AND coalesce(u.expires_at > now(), true)

@@ -56,12 +56,19 @@ void audit_forked(struct audit *audit);
 enum audit_result audit_record(struct audit *audit, const struct failure *failure,
     bool lookup_failed, struct deadline deadline);
 
+/*
+ * Whether a login should be noted for the sake of what it says of the spool: from time to time
+ * while rows wait there, and once when none wait any more.
+ */
+bool audit_wants_login(const struct audit *audit);
+
 /* Sends the login to the audit database without waiting for the answer; it may be lost. */
 void audit_login(struct audit *audit, const struct login *login, struct deadline deadline);
 
 /*
- * Where the spool holds lines and the audit database is healthy: moves some of them into it. Does
- * nothing in the usual case.
+ * Where the spool holds lines and the audit database is healthy: moves some of them into it, for
+ * 150 ms at most, or 450 ms where a batch that was begun takes so long. Does nothing in the usual
+ * case.
  */
 void audit_drain(struct audit *audit, struct deadline deadline);
 

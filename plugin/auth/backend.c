@@ -13,6 +13,7 @@
 #include "auth/audit.h"
 #include "auth/lookup.h"
 #include "base/secret.h"
+#include "base/streams.h"
 #include "file/cache_file.h"
 #include "file/spool.h"
 #include "pg/pg.h"
@@ -24,6 +25,7 @@ static struct backend *of_this_process;
 
 static void after_fork_in_child(void)
 {
+    streams_forked();
     if (of_this_process == NULL)
         return;
     lookup_forked(of_this_process->lookup);
@@ -112,20 +114,30 @@ static bool open_all(struct backend *backend)
     return backend->audit != NULL && (lookups == NULL || backend->lookup != NULL);
 }
 
+/* False: not configured here, or no memory. */
+static bool configure(struct backend *backend, const struct options_source *source)
+{
+    enum options_result read = options_read(source, &backend->log, &backend->options);
+
+    if (read == OPTIONS_INVALID)
+        backend->fault = "the configuration is faulty";
+    return read != OPTIONS_NOT_CONFIGURED && backend->options.user_query != NULL &&
+           backend->options.audit_query != NULL && open_all(backend);
+}
+
 struct backend *backend_new(const struct options_source *source, const struct log_sink *log)
 {
     static bool fork_handled;
     struct backend *backend = calloc(1, sizeof *backend);
-    enum options_result read;
+    bool configured;
 
     if (backend == NULL)
         return NULL;
     backend->log = *log;
-    read = options_read(source, log, &backend->options);
-    if (read == OPTIONS_INVALID)
-        backend->fault = "the configuration is faulty";
-    if (read == OPTIONS_NOT_CONFIGURED || backend->options.user_query == NULL ||
-        backend->options.audit_query == NULL || !open_all(backend)) {
+    streams_hold();
+    configured = configure(backend, source);
+    streams_release();
+    if (!configured) {
         backend_free(backend);
         return NULL;
     }

@@ -68,6 +68,12 @@ static void add_checks(struct json *json, reason_set failed)
     json_list_end(json);
 }
 
+static void add_waiting(struct json *json, size_t bytes)
+{
+    if (bytes > 0)
+        json_number(json, "spool_waiting", bytes);
+}
+
 size_t row_of_failure(const struct failure *failure, char *out, size_t cap)
 {
     struct json json;
@@ -81,6 +87,7 @@ size_t row_of_failure(const struct failure *failure, char *out, size_t cap)
     add_checks(&json, failure->failed);
     add_attempt(&json, failure->attempt);
     json_text(&json, "detail", failure->detail, ROW_DETAIL_MAX);
+    add_waiting(&json, failure->spool_waiting);
     return json_end(&json);
 }
 
@@ -93,5 +100,6 @@ size_t row_of_login(const struct login *login, char *out, size_t cap)
     json_text(&json, "user_id", login->user_id, USER_ID_MAX);
     json_text(&json, "retired_id", login->retired_id, USER_ID_MAX);
     add_attempt(&json, login->attempt);
+    add_waiting(&json, login->spool_waiting);
     return json_end(&json);
 }

@@ -28,8 +28,9 @@ struct failure {
     struct timespec occurred_at; /* CLOCK_REALTIME, when the attempt began */
     enum reason reason;
     reason_set failed;
-    const char *user_id; /* NULL where unknown */
-    const char *detail;  /* "" where there is nothing to add */
+    const char *user_id;  /* NULL where unknown */
+    const char *detail;   /* "" where there is nothing to add */
+    size_t spool_waiting; /* bytes of rows that this relay has not yet brought to the database */
 };
 
 /* Borrowed for the call. */
@@ -38,6 +39,7 @@ struct login {
     struct timespec occurred_at;
     const char *user_id;
     const char *retired_id; /* the retired hash that it was made with; NULL: the current one */
+    size_t spool_waiting;   /* as in a failure */
 };
 
 /* Draws failure->attempt_id for failure->occurred_at. False: no random bytes. */

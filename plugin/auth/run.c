@@ -184,7 +184,8 @@ static void note_login(struct auth_run *run, struct deadline deadline)
         .retired_id = run->retired == NULL ? NULL : run->retired->id,
     };
 
-    if (user->user_id != NULL && (user->login_due || login.retired_id != NULL))
+    if (user->user_id != NULL &&
+        (user->login_due || login.retired_id != NULL || audit_wants_login(run->backend->audit)))
         audit_login(run->backend->audit, &login, deadline);
 }
 

@@ -366,6 +366,8 @@ static const char *file_fault(const struct stat *status)
 {
     if (!S_ISREG(status->st_mode))
         return "is not a regular file";
+    if (status->st_uid != 0 && status->st_uid != geteuid())
+        return "belongs to another user; make it root's";
     if (status->st_mode & (S_IROTH | S_IWOTH))
         return "can be read or written by all users; make it mode 0600, or 0640 for Exim's group";
     if (status->st_mode & S_IWGRP)

@@ -1,36 +1,36 @@
 /*
- * cache_file.c: a set-associative table of MACs in a shared mapping.
+ * cache_file.c: a set-associative table of MACs in a file that many processes read and write.
  *
  * An entry is four words: 128 bits of HMAC-SHA-256, the time, and a seal, which is 64 further bits
  * of the MAC xor the time. The seal ties the words together: of any mixture of two writes at least
- * one word is wrong, whatever the order in which they become visible. So nobody locks, and relaxed
- * atomics do. No word is derived from a password that was not verified.
+ * one word is wrong, whatever the order in which they become visible. So nobody locks. No word is
+ * derived from a password that was not verified.
  *
  * Time is CLOCK_BOOTTIME, which nobody can set back; the real-time clock set back would make old
  * entries young again. It begins anew at every boot, so the boot's id is part of what is MACed:
  * what an earlier boot left in a file on disk never matches.
  *
- * Pages past the end of a file kill who touches them. The file is allocated in full when it is
- * made, and its size is looked at before each use; only its owner could cut it in between.
+ * The table is read and written, never mapped: a page of a mapping that cannot be had, because the
+ * file was cut or the disk fails, kills the process (SIGBUS). Here it is a miss.
  */
 #include "file/cache_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/mac.h"
 #include "base/secret.h"
-#include "file/owner.h"
+#include "base/streams.h"
+#include "file/trusted.h"
+#include "file/write.h"
 
 enum { VERSION = 1, KEY_BYTES = 32, BOOT_ID_BYTES = 36 };
 
@@ -47,19 +47,17 @@ struct header {
 };
 
 struct entry {
-    _Atomic uint64_t tag[2];
-    _Atomic uint64_t time; /* CLOCK_BOOTTIME, ns */
-    _Atomic uint64_t seal;
+    uint64_t tag[2];
+    uint64_t time; /* CLOCK_BOOTTIME, ns */
+    uint64_t seal;
 };
 
 struct set {
     struct entry ways[CACHE_WAYS];
 };
 
-_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock inside an atomic would not be shared");
 _Static_assert(sizeof(struct entry) == 32, "an entry is part of the file's format");
 
-/* The table begins at a multiple of any page size, so that the key need not be mapped. */
 enum {
     TABLE_OFFSET = 64 * 1024,
     TABLE_BYTES = CACHE_SETS * sizeof(struct set),
@@ -68,7 +66,6 @@ enum {
 
 struct cache {
     struct mac *mac; /* keyed, with the boot's id; only ever copied, so threads may share it */
-    struct set *sets;
     uint64_t ttl_ns;
     uid_t owner;
     int fd;
@@ -98,19 +95,6 @@ static bool mac_header(
 
 /* These return NULL, or a constant text of what is wrong. */
 
-static const char *fault_of_file(const struct stat *status, uid_t owner)
-{
-    if (!S_ISREG(status->st_mode))
-        return "must be a plain file";
-    if (status->st_uid != owner)
-        return "must belong to the user that opens it";
-    if ((status->st_mode & 07777) != 0600)
-        return "must have mode 0600";
-    if (status->st_nlink != 1)
-        return "must have one name";
-    return NULL;
-}
-
 static const char *fault_of_header(const struct header *header, off_t size)
 {
     if (memcmp(header->magic, MAGIC, sizeof MAGIC) != 0)
@@ -127,10 +111,9 @@ static const char *write_file(int fd, struct header *header)
 {
     struct mac *mac;
     bool made;
-    int error = posix_fallocate(fd, 0, FILE_BYTES);
 
-    if (error != 0)
-        return strerrordesc_np(error);
+    if (!file_allocate(fd, FILE_BYTES))
+        return strerrordesc_np(errno);
     memcpy(header->magic, MAGIC, sizeof MAGIC);
     header->version = VERSION;
     header->sets = CACHE_SETS;
@@ -141,8 +124,7 @@ static const char *write_file(int fd, struct header *header)
     mac_free(mac);
     if (!made)
         return "OpenSSL makes no key for it";
-    return pwrite(fd, header, sizeof *header, 0) == (ssize_t)sizeof *header ? NULL
-                                                                            : "cannot be written";
+    return file_write(fd, header, sizeof *header, 0) ? NULL : "cannot be written";
 }
 
 /* Makes the file under a name of its own and moves it into place whole, unless one is there. */
@@ -158,7 +140,7 @@ static const char *create(const char *path)
     fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return strerrordesc_np(errno);
-    fault = owner_as_directory(fd, path) ? write_file(fd, &header) : strerrordesc_np(errno);
+    fault = trusted_chown_to_parent(fd, path) ? write_file(fd, &header) : strerrordesc_np(errno);
     secret_wipe(&header, sizeof header);
     close(fd);
     if (fault == NULL && renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
@@ -171,15 +153,14 @@ static const char *create(const char *path)
 
 static const char *open_file(struct cache *cache, const char *path)
 {
-    const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
     const char *fault;
 
-    cache->fd = open(path, flags);
+    cache->fd = trusted_open(path);
     if (cache->fd < 0 && errno == ENOENT) {
         fault = create(path);
         if (fault != NULL)
             return fault;
-        cache->fd = open(path, flags);
+        cache->fd = trusted_open(path);
     }
     if (cache->fd < 0 && errno == ELOOP)
         return "must be a plain file";
@@ -216,7 +197,7 @@ static const char *take_key(struct cache *cache, const struct header *header)
     return NULL;
 }
 
-static const char *map_file(struct cache *cache)
+static const char *check_file(struct cache *cache)
 {
     struct header header;
     struct stat status;
@@ -225,7 +206,7 @@ static const char *map_file(struct cache *cache)
 
     if (fstat(cache->fd, &status) != 0)
         return strerrordesc_np(errno);
-    fault = fault_of_file(&status, cache->owner);
+    fault = trusted_fault(&status, cache->owner);
     if (fault != NULL)
         return fault;
     got = pread(cache->fd, &header, sizeof header, 0);
@@ -237,11 +218,7 @@ static const char *map_file(struct cache *cache)
         fault = "is too small for a cache of verified passwords";
     }
     secret_wipe(&header, sizeof header);
-    if (fault != NULL)
-        return fault;
-    cache->sets =
-        mmap(NULL, TABLE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, cache->fd, TABLE_OFFSET);
-    return cache->sets == MAP_FAILED ? strerrordesc_np(errno) : NULL;
+    return fault;
 }
 
 struct cache *cache_open(const char *path, long ttl_s, char *error_r, size_t cap)
@@ -252,13 +229,14 @@ struct cache *cache_open(const char *path, long ttl_s, char *error_r, size_t cap
     snprintf(error_r, cap, "out of memory");
     if (cache == NULL)
         return NULL;
-    cache->sets = MAP_FAILED;
     cache->ttl_ns = (uint64_t)ttl_s * 1000000000;
     cache->owner = geteuid();
     mac_mark();
+    streams_hold();
     fault = open_file(cache, path);
     if (fault == NULL)
-        fault = map_file(cache);
+        fault = check_file(cache);
+    streams_release();
     mac_forget_errors();
     if (fault == NULL)
         return cache;
@@ -271,8 +249,6 @@ void cache_close(struct cache *cache)
 {
     if (cache == NULL)
         return;
-    if (cache->sets != MAP_FAILED)
-        munmap(cache->sets, TABLE_BYTES);
     if (cache->fd >= 0)
         close(cache->fd);
     mac_free(cache->mac);
@@ -284,7 +260,7 @@ bool cache_is_sound(const struct cache *cache)
     struct stat status;
 
     return cache != NULL && fstat(cache->fd, &status) == 0 &&
-           fault_of_file(&status, cache->owner) == NULL && status.st_size == FILE_BYTES;
+           trusted_fault(&status, cache->owner) == NULL && status.st_size == FILE_BYTES;
 }
 
 const struct mac *cache_mac(const struct cache *cache)
@@ -294,74 +270,67 @@ const struct mac *cache_mac(const struct cache *cache)
 
 /* ---- the table ---- */
 
-/* One copy of an entry, which may be torn. */
-struct copy {
-    uint64_t tag[2], time, seal;
-};
-
-static struct copy load(const struct entry *entry)
+static size_t set_of(const union cache_key *key)
 {
-    return (struct copy){
-        {atomic_load_explicit(&entry->tag[0], memory_order_relaxed),
-            atomic_load_explicit(&entry->tag[1], memory_order_relaxed)},
-        atomic_load_explicit(&entry->time, memory_order_relaxed),
-        atomic_load_explicit(&entry->seal, memory_order_relaxed),
-    };
+    return key->words[3] % CACHE_SETS;
 }
 
-static void save(struct entry *entry, const union cache_key *key, uint64_t time)
+static off_t offset_of(size_t set, size_t way)
 {
-    atomic_store_explicit(&entry->tag[0], key->words[0], memory_order_relaxed);
-    atomic_store_explicit(&entry->tag[1], key->words[1], memory_order_relaxed);
-    atomic_store_explicit(&entry->time, time, memory_order_relaxed);
-    atomic_store_explicit(&entry->seal, key->words[2] ^ time, memory_order_relaxed);
+    return TABLE_OFFSET + (off_t)(set * sizeof(struct set) + way * sizeof(struct entry));
 }
 
-/* Zero where the copy is a whole entry of this digest. Without a branch. */
-static uint64_t difference(const struct copy *copy, const union cache_key *key)
+/* A copy of a set, whose entries may be torn. False: it cannot be read. */
+static bool load(const struct cache *cache, size_t set, struct set *copy_r)
 {
-    return (copy->tag[0] ^ key->words[0]) | (copy->tag[1] ^ key->words[1]) |
-           (copy->seal ^ copy->time ^ key->words[2]);
+    return pread(cache->fd, copy_r, sizeof *copy_r, offset_of(set, 0)) == (ssize_t)sizeof *copy_r;
 }
 
-static struct set *set_of(const struct cache *cache, const union cache_key *key)
+/* What does not get there is a miss. */
+static void save(
+    const struct cache *cache, size_t set, size_t way, const union cache_key *key, uint64_t time)
 {
-    return &cache->sets[key->words[3] % CACHE_SETS];
+    const struct entry entry = {{key->words[0], key->words[1]}, time, key->words[2] ^ time};
+
+    file_write(cache->fd, &entry, sizeof entry, offset_of(set, way));
+}
+
+/* Zero where the entry is a whole one of this digest. Without a branch. */
+static uint64_t difference(const struct entry *entry, const union cache_key *key)
+{
+    return (entry->tag[0] ^ key->words[0]) | (entry->tag[1] ^ key->words[1]) |
+           (entry->seal ^ entry->time ^ key->words[2]);
 }
 
 /* Looks at every way, found or not. A time to come, which wraps round, is past any ttl. */
 static bool find(const struct cache *cache, const union cache_key *key, uint64_t now)
 {
-    const struct set *set = set_of(cache, key);
+    struct set set;
     bool found = false;
 
-    for (size_t i = 0; i < CACHE_WAYS; i++) {
-        struct copy copy = load(&set->ways[i]);
-
-        found |= (difference(&copy, key) == 0) & (now - copy.time < cache->ttl_ns);
-    }
+    if (!load(cache, set_of(key), &set))
+        return false;
+    for (size_t i = 0; i < CACHE_WAYS; i++)
+        found |= (difference(&set.ways[i], key) == 0) & (now - set.ways[i].time < cache->ttl_ns);
     return found;
 }
 
 /* The same verification's older entry, or else the oldest: one that is empty, expired or of a time
  * to come is older than any that counts. */
-static struct entry *place_for(const struct cache *cache, const union cache_key *key, uint64_t now)
+static size_t way_for(const struct set *set, const union cache_key *key, uint64_t now)
 {
-    struct set *set = set_of(cache, key);
-    struct entry *place = &set->ways[0];
     uint64_t oldest = 0;
+    size_t way = 0;
 
     for (size_t i = 0; i < CACHE_WAYS; i++) {
-        struct copy copy = load(&set->ways[i]);
-
-        if (difference(&copy, key) == 0)
-            return &set->ways[i];
-        if (now - copy.time >= oldest) {
-            oldest = now - copy.time;
-            place = &set->ways[i];
+        if (difference(&set->ways[i], key) == 0)
+            return i;
+        if (now - set->ways[i].time >= oldest) {
+            oldest = now - set->ways[i].time;
+            way = i;
         }
     }
-    return place;
+    return way;
 }
 
 bool cache_contains(const struct cache *cache, const union cache_key *key)
@@ -372,6 +341,8 @@ bool cache_contains(const struct cache *cache, const union cache_key *key)
 void cache_insert(struct cache *cache, const union cache_key *key)
 {
     uint64_t now = now_ns();
+    struct set set;
 
-    save(place_for(cache, key, now), key, now);
+    if (load(cache, set_of(key), &set))
+        save(cache, set_of(key), way_for(&set, key, now), key, now);
 }

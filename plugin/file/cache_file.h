@@ -1,6 +1,5 @@
 /*
- * cache_file.h: a fixed-size table of MACs in a file that is mapped shared, and the times at which
- * they were put there.
+ * cache_file.h: a fixed-size table of MACs in a file, and the times at which they were put there.
  *
  * The MACs are made by the caller under a random key of the file's own; docs/security.md weighs who
  * may read it. Looking up and inserting are lock-free and may be done by several threads and forked
@@ -27,19 +26,19 @@ union cache_key {
 };
 
 /*
- * Opens or creates path and maps it, so that it works after a chroot and a change of user. Must be
- * a plain file of the effective user, mode 0600, with one name; one that is not, or not of this
+ * Opens or creates path and keeps the descriptor, so that it works after a chroot and a change of
+ * user. Must be a trusted file (trusted.h) of the effective user; one that is not, or not of this
  * format, is left as it is. Many processes may create it at once. An entry counts for ttl_s seconds
  * from its insertion. NULL: *error_r (size cap) says why, with the path.
  */
 struct cache *cache_open(const char *path, long ttl_s, char *error_r, size_t cap);
 
-/* Unmaps and closes; the file stays. NULL is tolerated. */
+/* Closes; the file stays. NULL is tolerated. */
 void cache_close(struct cache *cache);
 
 /*
- * False once the file was cut, removed, or opened to others, and for NULL: then none of the
- * functions below may be called. Costs an fstat(2).
+ * False once the file was cut, removed, or opened to others, and for NULL: it is not to be believed
+ * any more. Costs an fstat(2).
  */
 bool cache_is_sound(const struct cache *cache);
 

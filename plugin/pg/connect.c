@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/streams.h"
+
 enum {
     OPTIONS_MAX = 64,
     SILENT_MS = 30000 /* a target that ran into the deadline goes last for so long */
@@ -63,6 +65,7 @@ void pg_drop_inherited(struct pg *pg)
     if (pg->conn == NULL || pg->owner == getpid())
         return;
     fd = PQsocket(pg->conn);
+    streams_hold();
     if (fd >= 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0) {
         dup2(pair[0], fd);
         close(pair[0]);
@@ -71,6 +74,7 @@ void pg_drop_inherited(struct pg *pg)
     } else {
         pg_abandon(pg);
     }
+    streams_release();
 }
 
 /* The operator's value for libpq, except for certificate files that were read in init. */
@@ -136,39 +140,59 @@ static void note_connect_failure(struct pg *pg)
 }
 
 /* Drives PQconnectPoll(3) to its end. */
-static bool establish(struct pg *pg, const char *host, struct deadline deadline)
+static enum pg_tls_step establish(struct pg *pg, struct deadline deadline)
 {
     PostgresPollingStatusType next = PGRES_POLLING_WRITING;
 
     while (next == PGRES_POLLING_READING || next == PGRES_POLLING_WRITING) {
+        enum pg_tls_step step;
+
         if (!pg_wait(pg->conn, next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline)) {
             pg_set_error(pg, "the server does not answer a connection attempt", NULL);
-            return false;
+            return PG_TLS_FAILED;
         }
-        pg_tls_begin(pg->tls, host);
+        pg_tls_before_poll(pg->tls, pg->conn);
         next = PQconnectPoll(pg->conn);
-        pg_tls_end();
+        step = pg_tls_after_poll(pg->tls, pg->conn);
+        if (step != PG_TLS_GO_ON || next == PGRES_POLLING_FAILED) {
+            note_connect_failure(pg);
+            return step == PG_TLS_GO_ON ? PG_TLS_FAILED : step;
+        }
     }
-    if (next != PGRES_POLLING_OK)
-        note_connect_failure(pg);
-    return next == PGRES_POLLING_OK;
+    return next == PGRES_POLLING_OK ? PG_TLS_GO_ON : PG_TLS_FAILED;
+}
+
+/* One attempt at a connection, with nothing left of it unless it is made. */
+static enum pg_tls_step attempt_once(struct pg *pg, const struct pg_target *target,
+    const char *session_attrs, struct deadline deadline)
+{
+    enum pg_tls_step step = PG_TLS_FAILED;
+
+    pg->conn = start(pg, target, session_attrs);
+    pg->owner = getpid();
+    if (pg->conn == NULL || PQstatus(pg->conn) == CONNECTION_BAD) {
+        pg_set_error(pg, PQerrorMessage(pg->conn), NULL);
+    } else {
+        PQsetNoticeProcessor(pg->conn, ignore_notice, NULL);
+        pg_tls_begin(pg->tls, target->host);
+        step = establish(pg, deadline);
+        pg_tls_end(pg->tls);
+    }
+    if (step != PG_TLS_GO_ON)
+        pg_disconnect(pg);
+    return step;
 }
 
 static bool connect_to(
     struct pg *pg, struct pg_target *target, const char *session_attrs, struct deadline deadline)
 {
-    pg->conn = start(pg, target, session_attrs);
-    pg->owner = getpid();
-    if (pg->conn == NULL || PQstatus(pg->conn) == CONNECTION_BAD) {
-        pg_set_error(pg, PQerrorMessage(pg->conn), NULL);
-        pg_disconnect(pg);
-        return false;
-    }
-    PQsetNoticeProcessor(pg->conn, ignore_notice, NULL);
-    if (!establish(pg, target->host, deadline)) {
+    enum pg_tls_step step = attempt_once(pg, target, session_attrs, deadline);
+
+    if (step == PG_TLS_TOO_LATE)
+        step = attempt_once(pg, target, session_attrs, deadline);
+    if (step != PG_TLS_GO_ON) {
         if (deadline_left_ms(deadline) == 0)
             target->silent_until_ms = deadline_in(SILENT_MS).at_ms;
-        pg_disconnect(pg);
         return false;
     }
     target->silent_until_ms = 0;
@@ -201,9 +225,8 @@ static bool connect_round(struct pg *pg, const char *session_attrs, struct deadl
     return false;
 }
 
-bool pg_connect(struct pg *pg, struct deadline deadline)
+static bool connect_any(struct pg *pg, struct deadline deadline)
 {
-    pg_hosts_resolve(&pg->hosts, deadline_in(deadline_left_ms(deadline) / 2));
     if (pg->hosts.target_count == 0) {
         pg_set_error(pg, "the host name of the connection string does not resolve", NULL);
         return false;
@@ -212,4 +235,15 @@ bool pg_connect(struct pg *pg, struct deadline deadline)
         return connect_round(pg, pg_option(pg, "target_session_attrs"), deadline);
     return connect_round(pg, "standby", deadline_in(deadline_left_ms(deadline) / 2)) ||
            connect_round(pg, "any", deadline);
+}
+
+bool pg_connect(struct pg *pg, struct deadline deadline)
+{
+    bool connected;
+
+    pg_hosts_resolve(&pg->hosts, deadline_in(deadline_left_ms(deadline) / 2));
+    streams_hold(); /* libpq opens a socket for each try, and files */
+    connected = connect_any(pg, deadline);
+    streams_release();
+    return connected;
 }

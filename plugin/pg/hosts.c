@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/streams.h"
+
 enum { FRESH_MS = 5000 };
 
 static int64_t now_ms(void)
@@ -142,8 +144,10 @@ static void *ask(void *argument)
     struct name_lookup *lookup = argument;
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 
+    streams_hold();
     if (getaddrinfo(lookup->name, NULL, &hints, &lookup->found) != 0)
         lookup->found = NULL;
+    streams_release();
     lookup->answered = true;
     sem_post(&lookup->wake);
     let_go(lookup);

@@ -51,7 +51,9 @@ static bool load_certificates(struct pg *pg, char *error_r, size_t cap)
         .sslcert = pg_option(pg, "sslcert"),
         .sslkey = pg_option(pg, "sslkey"),
         .sslpassword = pg_option(pg, "sslpassword"),
+        .sslcertmode = pg_option(pg, "sslcertmode"),
         .sslcrl = pg_option(pg, "sslcrl"),
+        .sslcrldir = pg_option(pg, "sslcrldir"),
     };
 
     return pg_tls_load(&params, &pg->tls, error_r, cap);

@@ -83,6 +83,14 @@ enum pg_answer pg_execute(struct pg *pg, const struct pg_query *query, const cha
     struct deadline deadline, struct pg_rows **rows_r);
 
 /*
+ * Runs one query count times, each with the next params of values, in one transaction and one round
+ * trip, connecting as pg_execute() does. All of it is committed, or nothing. Where the server
+ * refused a row, *accepted_r is how many it had accepted before; count where it refused the commit.
+ */
+enum pg_answer pg_execute_all(struct pg *pg, const struct pg_query *query,
+    const char *const *values, size_t count, struct deadline deadline, size_t *accepted_r);
+
+/*
  * Sends a query whose answer nobody waits for, connecting first where there is no connection. The
  * answer is read, and thrown away, with the next call's. False: it could not be sent.
  */

@@ -16,8 +16,9 @@
 #include "pg/sqlstate.h"
 
 enum {
-    IDLE_MS = 1000,            /* a connection not used for so long may have died unnoticed */
-    SERVER_TIMEOUT_MIN_MS = 50 /* what a busy machine may need for a query that takes no time */
+    IDLE_MS = 1000,             /* a connection not used for so long may have died unnoticed */
+    SERVER_TIMEOUT_MIN_MS = 50, /* what a busy machine may need for a query that takes no time */
+    READS_MAX = 1024            /* of one answer, which is one row: some kilobytes each */
 };
 
 /* ---- sending ---- */
@@ -56,28 +57,54 @@ static bool send_session(struct pg *pg, long timeout_ms)
            PQpipelineSync(pg->conn) == 1;
 }
 
-/* Queues the query and what must go before it. *syncs_r: how many sync points the answer holds. */
-static bool send_all(struct pg *pg, const struct pg_query *query, const char *const *values,
-    long timeout_ms, int *syncs_r)
-{
-    bool sent;
+/* The same query, once for each of count rows of values, all in one transaction. */
+struct request {
+    const struct pg_query *query;
+    const char *const *values; /* count times query->params */
+    size_t count;
+};
 
-    *syncs_r = 1;
-    if (!pg->prepared_statements) {
-        sent = PQsendQueryParams(
-                   pg->conn, query->text, query->params, query->types, values, NULL, NULL, 0) == 1;
-        return sent && PQpipelineSync(pg->conn) == 1;
+static bool send_rows(struct pg *pg, const struct request *request)
+{
+    const struct pg_query *query = request->query;
+    bool sent = true;
+
+    for (size_t i = 0; i < request->count && sent; i++) {
+        const char *const *values = request->values + i * (size_t)query->params;
+
+        sent = pg->prepared_statements ? PQsendQueryPrepared(pg->conn, query->name, query->params,
+                                             values, NULL, NULL, 0) == 1
+                                       : PQsendQueryParams(pg->conn, query->text, query->params,
+                                             query->types, values, NULL, NULL, 0) == 1;
     }
+    return sent && PQpipelineSync(pg->conn) == 1;
+}
+
+/* How much of the answer to a request goes before that of its first row. */
+struct preamble {
+    int syncs;     /* sync points, that of the request included */
+    bool prepares; /* the request's transaction begins with a preparation */
+};
+
+/* Queues the request and what must go before it. */
+static bool send_all(
+    struct pg *pg, const struct request *request, long timeout_ms, struct preamble *preamble_r)
+{
+    const struct pg_query *query = request->query;
+
+    *preamble_r = (struct preamble){1, false};
+    if (!pg->prepared_statements)
+        return send_rows(pg, request);
     if (pg->session_ms != timeout_ms) {
         if (!send_session(pg, timeout_ms))
             return false;
-        ++*syncs_r;
+        preamble_r->syncs++;
     }
-    if (!is_prepared(pg, query) &&
+    preamble_r->prepares = !is_prepared(pg, query);
+    if (preamble_r->prepares &&
         PQsendPrepare(pg->conn, query->name, query->text, query->params, query->types) != 1)
         return false;
-    sent = PQsendQueryPrepared(pg->conn, query->name, query->params, values, NULL, NULL, 0) == 1;
-    return sent && PQpipelineSync(pg->conn) == 1;
+    return send_rows(pg, request);
 }
 
 static bool flush(struct pg *pg, struct deadline deadline)
@@ -99,9 +126,15 @@ static bool flush(struct pg *pg, struct deadline deadline)
 
 /* ---- reading ---- */
 
+/* libpq keeps all that comes: a query that returns a whole table, or a server without end, must not
+ * fill the memory until the deadline. */
 static bool wait_result(struct pg *pg, struct deadline deadline)
 {
-    while (PQisBusy(pg->conn)) {
+    for (int reads = 0; PQisBusy(pg->conn); reads++) {
+        if (reads == READS_MAX) {
+            pg_set_error(pg, "the query returns far more than one row", NULL);
+            return false;
+        }
         if (!pg_wait(pg->conn, POLLIN, deadline)) {
             pg_set_error(pg, "the server does not answer a query", NULL);
             return false;
@@ -189,11 +222,12 @@ static enum run note_unexpected(struct pg *pg, const PGresult *result, ExecStatu
     return RUN_LOST;
 }
 
-/* How far the answers to one query were read. */
+/* How far the answers to one request were read. */
 struct reading {
     const struct pg_query *query;
     int syncs; /* sync points still to come */
     enum run run;
+    size_t answers; /* good ones of the request's own transaction, a preparation included */
     PGresult *rows; /* the last answer that is one; owned */
 };
 
@@ -205,6 +239,8 @@ static void take(struct pg *pg, struct reading *reading, PGresult *result)
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
         if (status == PGRES_COMMAND_OK)
             remember_prepared(pg, reading->query);
+        if (reading->syncs == 1)
+            reading->answers++;
         free_result(reading->rows);
         reading->rows = result;
         return;
@@ -220,43 +256,36 @@ static void take(struct pg *pg, struct reading *reading, PGresult *result)
 }
 
 /*
- * Reads answers up to the last sync point; only behind it is the query committed. The last answer
- * before it is the query's own, *rows_r where it is wanted. What was left unread on RUN_LOST makes
- * the connection useless.
+ * Reads answers up to the last sync point; only behind it is the request committed. The last answer
+ * before it is that of the request's last row. The caller frees reading->rows. What was left unread
+ * on RUN_LOST makes the connection useless.
  */
-static enum run collect(struct pg *pg, const struct pg_query *query, int syncs,
-    struct deadline deadline, PGresult **rows_r)
+static void collect(struct pg *pg, struct reading *reading, struct deadline deadline)
 {
-    struct reading reading = {query, syncs, RUN_DONE, NULL};
-
-    while (reading.syncs > 0 && pg->conn != NULL) {
+    while (reading->syncs > 0 && pg->conn != NULL) {
         PGresult *result = next_result(pg, deadline);
 
         if (result == NULL)
-            reading.run = RUN_LOST;
+            reading->run = RUN_LOST;
         else
-            take(pg, &reading, result);
+            take(pg, reading, result);
         if (result == NULL || (pg->conn != NULL && PQstatus(pg->conn) != CONNECTION_OK)) {
-            reading.run = RUN_LOST;
+            reading->run = RUN_LOST;
             break;
         }
     }
-    if (rows_r != NULL && reading.run == RUN_DONE)
-        *rows_r = reading.rows;
-    else
-        free_result(reading.rows);
-    return reading.run;
 }
 
 /* Reads the answer to pg_send(), of which only a refusal is of interest. */
 static enum run collect_sent(struct pg *pg, struct deadline deadline)
 {
-    enum run run = RUN_DONE;
+    struct reading reading = {.query = pg->sent, .syncs = pg->sent_syncs, .run = RUN_DONE};
 
     if (pg->sent != NULL)
-        run = collect(pg, pg->sent, pg->sent_syncs, deadline, NULL);
+        collect(pg, &reading, deadline);
+    free_result(reading.rows);
     pg->sent = NULL;
-    switch (run) {
+    switch (reading.run) {
     case RUN_REFUSED:
     case RUN_BAD_VALUES:
     case RUN_UNTRANSLATABLE:
@@ -267,24 +296,37 @@ static enum run collect_sent(struct pg *pg, struct deadline deadline)
     case RUN_DONE:
         break;
     }
-    return run;
+    return reading.run;
 }
 
 /* ---- both ---- */
 
-/* Waits until limit; the server may go on until deadline. */
-static enum run run_once(struct pg *pg, const struct pg_query *query, const char *const *values,
-    struct deadline limit, struct deadline deadline, PGresult **rows_r)
-{
-    int syncs;
+/* How a request ended. */
+struct outcome {
+    enum run run;
+    size_t accepted; /* rows before the one that was refused; all where that was their commit */
+    PGresult *rows;  /* owned */
+};
 
-    if (!send_all(pg, query, values, server_timeout_ms(pg, deadline), &syncs)) {
+/* Waits until limit; the server may go on until deadline. */
+static void run_once(struct pg *pg, const struct request *request, struct deadline limit,
+    struct deadline deadline, struct outcome *outcome_r)
+{
+    struct preamble preamble;
+    struct reading reading = {.query = request->query, .run = RUN_DONE};
+
+    *outcome_r = (struct outcome){RUN_LOST, 0, NULL};
+    if (!send_all(pg, request, server_timeout_ms(pg, deadline), &preamble)) {
         pg_set_error(pg, PQerrorMessage(pg->conn), NULL);
-        return RUN_LOST;
+        return;
     }
     if (!flush(pg, limit) || collect_sent(pg, limit) == RUN_LOST || pg->conn == NULL)
-        return RUN_LOST;
-    return collect(pg, query, syncs, limit, rows_r);
+        return;
+    reading.syncs = preamble.syncs;
+    collect(pg, &reading, limit);
+    if (preamble.prepares && reading.answers > 0)
+        reading.answers--;
+    *outcome_r = (struct outcome){reading.run, reading.answers, reading.rows};
 }
 
 /*
@@ -316,28 +358,54 @@ static enum pg_answer answer_of(enum run run)
     return PG_UNAVAILABLE;
 }
 
-enum pg_answer pg_execute(struct pg *pg, const struct pg_query *query, const char *const *values,
-    struct deadline deadline, struct pg_rows **rows_r)
+/* Runs the request, connecting first where there is no connection, and once more where it is lost. */
+static enum pg_answer run_request(struct pg *pg, const struct request *request,
+    struct deadline deadline, struct outcome *outcome_r)
 {
-    PGresult *rows = NULL;
-    enum run run = RUN_LOST;
-
-    *rows_r = NULL;
+    *outcome_r = (struct outcome){RUN_LOST, 0, NULL};
     pg_drop_inherited(pg);
-    for (int tries = 0; tries < 2 && run == RUN_LOST && deadline_left_ms(deadline) > 0; tries++) {
+    for (int tries = 0; tries < 2 && outcome_r->run == RUN_LOST && deadline_left_ms(deadline) > 0;
+         tries++) {
         struct deadline limit = pg->conn != NULL ? share(pg, deadline) : deadline;
 
         if (pg->conn == NULL && !pg_connect(pg, deadline))
             return PG_UNAVAILABLE;
-        run = run_once(pg, query, values, limit, deadline, &rows);
+        free_result(outcome_r->rows);
+        run_once(pg, request, limit, deadline, outcome_r);
         pg->used_at_ms = deadline_in(0).at_ms;
-        if (run == RUN_LOST)
+        if (outcome_r->run == RUN_LOST)
             pg_disconnect(pg);
     }
-    if (run == RUN_DONE)
+    if (outcome_r->run == RUN_DONE)
         pg->error[0] = '\0';
-    *rows_r = (struct pg_rows *)rows;
-    return answer_of(run);
+    return answer_of(outcome_r->run);
+}
+
+enum pg_answer pg_execute(struct pg *pg, const struct pg_query *query, const char *const *values,
+    struct deadline deadline, struct pg_rows **rows_r)
+{
+    const struct request request = {query, values, 1};
+    struct outcome outcome;
+    enum pg_answer answer = run_request(pg, &request, deadline, &outcome);
+
+    *rows_r = NULL;
+    if (answer == PG_OK)
+        *rows_r = (struct pg_rows *)outcome.rows;
+    else
+        free_result(outcome.rows);
+    return answer;
+}
+
+enum pg_answer pg_execute_all(struct pg *pg, const struct pg_query *query,
+    const char *const *values, size_t count, struct deadline deadline, size_t *accepted_r)
+{
+    const struct request request = {query, values, count};
+    struct outcome outcome;
+    enum pg_answer answer = run_request(pg, &request, deadline, &outcome);
+
+    *accepted_r = outcome.accepted < count ? outcome.accepted : count;
+    free_result(outcome.rows);
+    return answer;
 }
 
 bool pg_send(struct pg *pg, const struct pg_query *query, const char *const *values,
@@ -345,20 +413,21 @@ bool pg_send(struct pg *pg, const struct pg_query *query, const char *const *val
 {
     /* Nobody waits: what the connection was told will do. */
     long timeout_ms = pg->session_ms > 0 ? pg->session_ms : pg->timeout_ms;
-    int syncs;
+    const struct request request = {query, values, 1};
+    struct preamble preamble;
 
     pg_drop_inherited(pg);
     if (pg->conn != NULL && collect_sent(pg, deadline) == RUN_LOST)
         pg_disconnect(pg);
     if (pg->conn == NULL && !pg_connect(pg, deadline))
         return false;
-    if (!send_all(pg, query, values, timeout_ms, &syncs) || PQflush(pg->conn) < 0) {
+    if (!send_all(pg, &request, timeout_ms, &preamble) || PQflush(pg->conn) < 0) {
         pg_set_error(pg, PQerrorMessage(pg->conn), NULL);
         pg_disconnect(pg);
         return false;
     }
     pg->sent = query;
-    pg->sent_syncs = syncs;
+    pg->sent_syncs = preamble.syncs;
     return true;
 }
 

@@ -13,7 +13,8 @@
 #include "base/secret.h"
 #include "base/text.h"
 
-_Static_assert(AUTHCID_MAX == 255 && PASSWORD_MAX == 1024, "the faults name these figures");
+_Static_assert(AUTHCID_MAX == 255 && PASSWORD_MAX == 1024 && WIRE_MESSAGE_MAX == 16384,
+    "the faults name these figures");
 _Static_assert(DISPLAY_NAME_MAX > 4 * AUTHCID_MAX + 3, "a name all escaped, and dots, must fit");
 
 struct span {
@@ -53,8 +54,18 @@ static const struct rule password_rule = {
     .not_utf8 = "password is not UTF-8",
 };
 
+static const char message_too_long[] = "message is longer than 16384 octets";
+
 /* The fields of PLAIN, in their order. */
 enum { AUTHZID, AUTHCID, PASSWORD, FIELDS };
+
+/* What may be read of a message: nothing where the host's length cannot be. *fault_r then says so,
+ * and is NULL else. */
+static struct span readable(const char *message, size_t len, const char **fault_r)
+{
+    *fault_r = message != NULL && len > WIRE_MESSAGE_MAX ? message_too_long : NULL;
+    return (struct span){message, message == NULL || *fault_r != NULL ? 0 : len};
+}
 
 static const char *field_fault(struct span field, const struct rule *rule)
 {
@@ -149,11 +160,12 @@ static const char *plain_fault(const struct span fields[FIELDS], size_t nuls)
 const char *wire_parse_plain(const char *message, size_t len, struct credentials *credentials_r)
 {
     struct span fields[FIELDS];
-    size_t nuls = split((struct span){message, len}, fields);
+    const char *fault;
+    size_t nuls = split(readable(message, len, &fault), fields);
 
     credentials_wipe(credentials_r);
     show(name_in_sight(fields, nuls), credentials_r);
-    credentials_r->fault = plain_fault(fields, nuls);
+    credentials_r->fault = fault != NULL ? fault : plain_fault(fields, nuls);
     if (!credentials_r->fault) {
         credentials_r->authzid_len = copy(credentials_r->authzid, fields[AUTHZID]);
         credentials_r->authcid_len = copy(credentials_r->authcid, fields[AUTHCID]);
@@ -189,14 +201,15 @@ static void show_name_with_nul(struct span name, struct credentials *credentials
 
 const char *wire_take_name(const char *name, size_t len, struct credentials *credentials_io)
 {
-    const struct span field = {name, len};
+    const char *fault;
+    const struct span field = readable(name, len, &fault);
 
     credentials_wipe(credentials_io);
-    if (len > 0 && memchr(name, '\0', len))
+    if (field.len > 0 && memchr(field.at, '\0', field.len))
         show_name_with_nul(field, credentials_io);
     else
         show(field, credentials_io);
-    credentials_io->fault = field_fault(field, &name_rule);
+    credentials_io->fault = fault != NULL ? fault : field_fault(field, &name_rule);
     if (!credentials_io->fault)
         credentials_io->authcid_len = copy(credentials_io->authcid, field);
     return credentials_io->fault;
@@ -213,12 +226,13 @@ static void keep_only_display_name(struct credentials *credentials)
 
 const char *wire_take_password(const char *password, size_t len, struct credentials *credentials_io)
 {
-    const struct span field = {password, len};
+    const char *fault;
+    const struct span field = readable(password, len, &fault);
 
     if (!credentials_io->fault && credentials_io->authcid_len == 0)
         credentials_io->fault = name_rule.empty; /* a password before any name */
     if (!credentials_io->fault)
-        credentials_io->fault = field_fault(field, &password_rule);
+        credentials_io->fault = fault != NULL ? fault : field_fault(field, &password_rule);
     if (credentials_io->fault)
         keep_only_display_name(credentials_io);
     else

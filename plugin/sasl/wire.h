@@ -12,9 +12,15 @@
 #include "auth/credentials.h"
 
 /*
+ * Bytes of a message that a host can have got: Postfix passes 9,216 at most, Exim 12,288. A greater
+ * length is the host's mistake, and nothing is read at all: there may be no such bytes.
+ */
+enum { WIRE_MESSAGE_MAX = 16384 };
+
+/*
  * Parses [authzid] NUL authcid NUL passwd. Returns NULL when message is as the RFC says, else a
- * constant sentence of what is wrong with it, for the audit row's detail. message may be NULL when
- * len is 0. Overwrites *credentials_r.
+ * constant sentence of what is wrong with it, for the audit row's detail. A message that is NULL is
+ * read as an empty one, whatever its len. Overwrites *credentials_r.
  */
 const char *wire_parse_plain(const char *message, size_t len, struct credentials *credentials_r);
 

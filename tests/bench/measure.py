@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.processes import cpu_ns
 from sides import built
 
 TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
@@ -65,16 +66,9 @@ class Processes:
                 self.of_pid[int(stat.parent.name)] = (
                     int(words[1]),
                     head.partition("(")[2],
-                    self._own_ns(stat.parent, words),
+                    cpu_ns(stat.parent.name),
                     (int(words[13]) + int(words[14])) * TICK_NS,
                 )
-
-    @staticmethod
-    def _own_ns(directory, words):
-        """The scheduler's own count is exact; the ticks of stat are not."""
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            return int((directory / "schedstat").read_text(encoding="ascii").split()[0])
-        return (int(words[11]) + int(words[12])) * TICK_NS
 
     def below(self, root):
         """root and all that descend from it."""

@@ -6,6 +6,7 @@
  * Each mode prints what it found, one line, and ends with status 0 when that was as it should be.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
 #include <malloc.h>
@@ -282,6 +283,73 @@ static bool state_untouched(const struct guest *guest)
     return wrong == 0 && untouched && inherited == 0;
 }
 
+/* ---- without standard streams ---- */
+
+static atomic_int intruders;
+
+/* What a host's own writes would get into: a socket, or a file that only its owner may read. Those
+ * that all may read are libsasl's: modules and configuration. */
+static bool is_ours(const struct stat *status)
+{
+    return S_ISSOCK(status->st_mode) ||
+           (S_ISREG(status->st_mode) && (status->st_mode & (S_IRWXG | S_IRWXO)) == 0);
+}
+
+static void *watch_streams(void *unused)
+{
+    struct stat status;
+
+    (void)unused;
+    while (!over)
+        for (int fd = 0; fd < 3; fd++)
+            if (fstat(fd, &status) == 0 && is_ours(&status))
+                intruders++;
+    return NULL;
+}
+
+/* How many of them are open, or can be written to. */
+static int open_streams(void)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < 3; fd++)
+        count += fcntl(fd, F_GETFD) >= 0 || write(fd, "x", 1) >= 0 || errno != EBADF;
+    return count;
+}
+
+/* A daemon that has closed its standard streams, and started anew after that. */
+static bool without_streams(const struct guest *guest)
+{
+    int out = fcntl(1, F_DUPFD_CLOEXEC, 10);
+    pthread_t watcher;
+    int wrong = 0;
+    int later = 0;
+    int opened = 0;
+
+    sasl_done();
+    for (int fd = 0; fd < 3; fd++)
+        close(fd);
+    pthread_create(&watcher, NULL, watch_streams, NULL);
+    for (int i = 0; i < guest->count; i++) {
+        host_begin(guest->config, guest->app);
+        opened += open_streams();
+        for (int k = 0; k < 4; k++) {
+            bool right = k % 3 != 0;
+            int code = attempt(k, guest->user, right ? guest->password : "wrong");
+
+            later += code == SASL_UNAVAIL;
+            wrong += code != SASL_UNAVAIL && code != (right ? SASL_OK : SASL_BADAUTH);
+            opened += open_streams();
+        }
+        sasl_done();
+    }
+    over = true;
+    pthread_join(watcher, NULL);
+    dprintf(out, "%d wrong codes, %d for now, %d streams open, %d intruders\n", wrong, later,
+        opened, intruders);
+    return wrong == 0 && opened == 0 && intruders == 0;
+}
+
 static const struct {
     const char *name;
     bool (*run)(const struct guest *guest);
@@ -291,6 +359,7 @@ static const struct {
     {"lives", many_lives},
     {"abandoned", abandoned},
     {"state", state_untouched},
+    {"streams", without_streams},
 };
 
 int main(int argc, char **argv)

@@ -3,16 +3,13 @@
 The CPU time of the service's processes shows whether a hash was computed: bcrypt at cost 12 takes long enough.
 """
 
-import contextlib
-import os
 import re
-from pathlib import Path
 
 import pytest
 from harness.answers import ACCEPTED, NOT_AUTHORIZED, REJECTED
 from harness.clients import Smtp, plain
 from harness.hashes import PASSWORD, cheap_hash, slow_hash
-from harness.postfix import LogMark, sasl_conf
+from harness.postfix import CpuMeter, LogMark, sasl_conf
 from harness.processes import wait_for
 
 HASHED_S = 0.08  # less than a slow hash, more than an AUTH without one
@@ -49,24 +46,11 @@ def fixture_slow_user(make_user):
     return make_user(stored=slow_hash())
 
 
-def cpu_s(service):
-    """The CPU time that each of the service's processes has used so far, by pid."""
-    used = {}
-    for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            words = cmdline.read_bytes().split(b"\0")
-            if words[0] == b"smtpd" and f"127.0.0.1:{service.port}".encode() in words:
-                stat = (cmdline.parent / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
-                used[cmdline.parent.name] = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
-    return used
-
-
 def attempt(service, smtp, user, password=PASSWORD, mechanism="PLAIN"):
     """One AUTH: the reply, and whether a process that was running before it computed a hash."""
-    before = cpu_s(service)
+    cpu = CpuMeter(service)
     reply = smtp.log_in(mechanism, user.name, password)
-    after = cpu_s(service)
-    return reply, any(after[pid] - before[pid] > HASHED_S for pid in before.keys() & after.keys())
+    return reply, any(used_s > HASHED_S for used_s in cpu.used().values())
 
 
 def login(service, user, mechanism="PLAIN"):

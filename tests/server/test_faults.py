@@ -19,7 +19,7 @@ from harness.cluster import Cluster
 from harness.hashes import PASSWORD
 from harness.postfix import LogMark, sasl_conf
 from harness.processes import wait_for
-from harness.spool import Spool
+from harness.spool import Spool, header
 from harness.users import add_user
 
 TIMEOUT_MS = 600
@@ -310,7 +310,7 @@ def test_no_room_in_the_spool(faulty, case):
     path, size, make_fault, why = NO_ROOM[case]
     spool = faulty.workdir / path
     spool.touch(mode=0o600)
-    spool.write_bytes(b"." * (size - 1) + b"\n")
+    spool.write_bytes(header() + b"." * (size - 65) + b"\n")
     name = "a rather long name, " + "\u00e9" * 100
     options = {"name": path.replace("/", "-"), "pgsasl_spool_file": spool, "pgsasl_spool_max_kb": 64}
     log = LogMark(faulty.postfix)

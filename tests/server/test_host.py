@@ -1,12 +1,17 @@
 """The module in small programs: threads, fork, many lives, failing memory; no leak, no descriptor left open."""
 
 import os
+import shutil
 import subprocess
+import time
 
 import pytest
 
+from harness.certificates import Authority
 from harness.cluster import PLUGIN_LOGIN
+from harness.imposter import ANSWERS, Imposter
 from harness.postfix import built_library, plugin_dir, sanitizer_of
+from harness.processes import wait_for
 
 LOGINS = 500  # with PLAIN, and as many with LOGIN
 SASL_OK, SASL_UNAVAIL, SASL_BADAUTH = 0, -24, -13
@@ -157,9 +162,24 @@ def test_fork(guest, db, user, library):
     assert asked[-1]["pid"] == parent and {row["pid"] for row in asked} == born | {parent}
 
 
-def test_state_of_the_process(guest, cluster):
+@pytest.fixture(name="tls")
+def fixture_tls(cluster, tmp_path):
+    """The cluster takes connections over TLS as well."""
+    identity = Authority(tmp_path / "authority", "ours").issue("server", "127.0.0.1", "IP:127.0.0.1")
+    for source, name in ((identity.certificate, "server.crt"), (identity.key, "server.key")):
+        shutil.copy(source, cluster.data / name)
+        shutil.chown(cluster.data / name, "postgres")
+    cluster.admin("ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()")
+    wait_for(lambda: cluster.admin("SHOW ssl") == "on", "TLS")
+    yield
+    cluster.admin("ALTER SYSTEM RESET ssl", "SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize("sslmode", ["disable", "require"])
+def test_state_of_the_process(guest, cluster, tls, sslmode):
     """With SIGPIPE at its default and a server that hangs up, the host survives and its process state is unchanged."""
-    process = guest("state", 4)
+    del tls
+    process = guest("state", 4, conninfo=cluster.conninfo(sslmode=sslmode))
     for _ in range(4):
         assert process.stdout.readline() == "attempted\n"
         cluster.admin(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{PLUGIN_LOGIN}'")
@@ -194,3 +214,82 @@ def test_failing_memory(cluster, library, trusted, user):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("; 0 faults\n")
+
+
+def test_without_standard_streams(guest, workdir):
+    """Descriptors 0 to 2 are closed: none of ours becomes one of them, for a moment or for good."""
+    process = guest(
+        "streams", 5, pgsasl_spool_file=workdir / "streams.spool", pgsasl_verified_cache=workdir / "streams.cache"
+    )
+    assert finish(process) == "0 wrong codes, 0 for now, 0 streams open, 0 intruders"
+
+
+TIMEOUT_S = 0.5
+
+
+def run_in_time(configure, conninfo, credentials=("user", "password"), **options):
+    """Two attempts of saslhost: what it printed, and how it ended; within the time for both."""
+    config, environment = configure(conninfo, pgsasl_timeout_ms=int(TIMEOUT_S * 1000), **options)
+    begun = time.monotonic()
+    done = subprocess.run(
+        [program("saslhost"), config, "host", "1", *credentials],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert time.monotonic() - begun < 2 * TIMEOUT_S + 2, done.stderr
+    return done
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_a_server_that_answers_what_was_not_asked(configure, answer):
+    """Whatever comes back, and however much of it: a temporary failure within pgsasl_timeout_ms."""
+    imposter = Imposter(answer)
+    try:
+        done = run_in_time(configure, f"host=127.0.0.1 port={imposter.port} user=u dbname=d sslmode=disable")
+    finally:
+        imposter.close()
+    assert (done.returncode, done.stdout) == (0, f"code {SASL_UNAVAIL}, other 0\n"), done.stderr
+
+
+COPIES = [
+    "COPY (SELECT 1) TO STDOUT",
+    "COPY (SELECT generate_series(1, 1000000)) TO STDOUT",
+    "COPY copied FROM STDIN",
+    "COPY copied TO STDOUT",
+]
+
+
+@pytest.fixture(name="copied")
+def fixture_copied(db):
+    """A table that the plugin may copy from and to."""
+    db.sql("CREATE TABLE copied (a text); GRANT SELECT, INSERT ON copied TO PUBLIC")
+    yield
+    db.sql("DROP TABLE copied")
+
+
+@pytest.mark.parametrize("query", COPIES)
+@pytest.mark.parametrize(
+    "option, code",
+    [("pgsasl_user_query", SASL_UNAVAIL), ("pgsasl_audit_query", SASL_BADAUTH), ("pgsasl_login_query", SASL_OK)],
+)
+@pytest.mark.parametrize("prepared", ["yes", "no"])
+def test_a_query_that_is_a_copy(configure, copied, user, option, code, query, prepared, tmp_path):
+    """A statement that no option can use: a temporary failure, a row in the spool, or no stamp; in time, and the log says why."""
+    del copied
+    options = {option: query, "pgsasl_prepared_statements": prepared, "pgsasl_spool_file": tmp_path / "spool"}
+    credentials = (user.name, user.password) if code == SASL_OK else ("user", "password")
+    done = run_in_time(configure, None, credentials, **options)
+    assert (done.returncode, done.stdout) == (0, f"code {code}, other 0\n"), done.stderr
+    assert "the query is a COPY, which cannot be used here" in done.stderr
+
+
+def test_a_query_that_returns_a_whole_table(configure):
+    """Someone forgot the WHERE: the memory of the host is not filled with it."""
+    done = run_in_time(
+        configure, None, pgsasl_user_query="SELECT repeat('x', 1000) AS password_hash FROM generate_series(1, 1000000)"
+    )
+    assert (done.returncode, done.stdout) == (0, f"code {SASL_UNAVAIL}, other 0\n"), done.stderr
+    assert "the query returns far more than one row" in done.stderr

@@ -46,7 +46,7 @@ SELECT is(count(reason), 1::bigint, 'at is now and within an hour, where nothing
 -- none
 SELECT row_eq($$SELECT occurred_at, what_failed, detail FROM pgsasl.explain('app', '2026-02-01 12:00+00', '30 min')$$,
     ROW(NULL::timestamptz,
-    'between 2026-02-01 11:30:00+00 and 2026-02-01 12:30:00+00 no attempt of "app" failed in the plugin'::text,
+    'between 2026-02-01 11:30:00+00 and 2026-02-01 12:30:00+00 the plugin rejected no attempt of "app"'::text,
         'it has never logged in'::text), 'none: one row says so');
 SELECT matches(what_to_do, word, 'and what it can mean: ' || word)
 FROM pgsasl.explain('app', '2026-02-01'), unnest(ARRAY['CRAM-MD5', 'base64', 'TLS', 'host, port', 'user name',

@@ -16,14 +16,14 @@ SELECT isnt(a.password_hash, b.password_hash, 'the same password has another sal
 FROM pgsasl.smtp_users a, pgsasl.smtp_users b WHERE a.username = 'app' AND b.username = 'second';
 
 SELECT throws_ok(format('SELECT pgsasl.hash_password(%L)', password), '22023', message, what)
-FROM (VALUES (NULL, 'the password is too short: 0 octets, at least 12 are needed', 'no password'),
-    ('', 'the password is too short: 0 octets, at least 12 are needed', 'an empty password'),
-    ('elevenchars', 'the password is too short: 11 octets, at least 12 are needed', '11 octets'),
-    (repeat('x', 73), 'the password is too long: 73 octets, bcrypt takes at most 72', '73 octets'),
-    (repeat('ä', 37), 'the password is too long: 74 octets, bcrypt takes at most 72', '37 characters of 2 octets'))
+FROM (VALUES (NULL, 'the password is too short: 0 bytes, at least 12 are needed', 'no password'),
+    ('', 'the password is too short: 0 bytes, at least 12 are needed', 'an empty password'),
+    ('elevenchars', 'the password is too short: 11 bytes, at least 12 are needed', '11 bytes'),
+    (repeat('x', 73), 'the password is too long: 73 bytes, bcrypt uses at most 72', '73 bytes'),
+    (repeat('ä', 37), 'the password is too long: 74 bytes, bcrypt uses at most 72', '37 characters of 2 bytes'))
     AS t (password, message, what);
 SELECT lives_ok(format('SELECT pgsasl.hash_password(%L)', password), what)
-FROM (VALUES ('twelve chars', '12 octets'), (repeat('x', 72), '72 octets'), ('üüüüüü', '6 characters of 2 octets'))
+FROM (VALUES ('twelve chars', '12 bytes'), (repeat('x', 72), '72 bytes'), ('üüüüüü', '6 characters of 2 bytes'))
     AS t (password, what);
 SELECT throws_ok(format('SELECT pgsasl.add_user(''x'', %L, %s)', 'short', :shop), '22023', NULL,
     'add_user refuses a short password');

@@ -73,7 +73,7 @@ SELECT results_eq($$SELECT executable_by('pgsasl_auditor')$$, ARRAY['client_net'
 SELECT results_eq($$SELECT rights_of('pgsasl_auditor')$$,
     ARRAY['auth_failures select', 'deleted_users select', 'failures_by_account select', 'failures_by_client select',
         'failures_by_reason select', 'failures_in_words select', 'idle_users select', 'migrations select',
-        'reasons select',
+        'reasons select', 'relays select',
         'rotation_stragglers select', 'safe_to_revoke select', 'settings select', 'top_stale select'],
     'what auditors may touch');
 

@@ -27,11 +27,11 @@ SELECT set_eq('SELECT name FROM weeks', ARRAY[week_name(now()), week_name(now() 
     'this week''s and next week''s partitions stand from the start');
 SELECT pgsasl.make_partitions();
 SELECT is(count(*), 2::bigint, 'making them again makes nothing') FROM weeks;
-SELECT is(pgsasl.partition_of(at::timestamptz), 'auth_failures_' || name, 'the week of ' || at)
+SELECT is(pgsasl.partition_name(at::timestamptz), 'auth_failures_' || name, 'the week of ' || at)
 FROM (VALUES ('2026-01-25 23:59:59.999999+00', '2026_01_19'), ('2026-01-26 00:00:00+00', '2026_01_26'),
     ('2026-01-26 00:30:00+01', '2026_01_19'), ('2024-12-31 12:00+00', '2024_12_30')) AS t (at, name);
 SET timezone = 'America/New_York';
-SELECT is(pgsasl.partition_of('2026-01-26 00:00:00+00'), 'auth_failures_2026_01_26', 'whatever the session''s time zone');
+SELECT is(pgsasl.partition_name('2026-01-26 00:00:00+00'), 'auth_failures_2026_01_26', 'whatever the session''s time zone');
 SET timezone = 'UTC';
 
 -- every time has a place
@@ -121,7 +121,7 @@ SELECT is(pgsasl.purge_failures(since('2020-01-19 12:00')),
 SELECT dblink_exec('other', 'BEGIN');
 SELECT * FROM dblink('other', 'SELECT count(*) FROM pgsasl.auth_failures') AS t (n bigint);
 SELECT throws_ok($$SELECT pgsasl.purge_failures(since('2020-01-27'))$$, '55P03',
-    'auth_failures is in use, by a report or a dump: try again later', 'a report makes it give up');
+    'auth_failures is in use, for example by a report or a dump; try again later', 'a report makes it give up');
 SELECT dblink_exec('other', 'COMMIT');
 SELECT is(count(*), 5::bigint, 'with nothing done') FROM pgsasl.auth_failures;
 SELECT is(pgsasl.purge_failures(since('2020-01-27')),

@@ -174,7 +174,7 @@ SELECT fail('web', '192.0.2.2', 150);
 SELECT bag_eq('SELECT username::text, count(*) FROM pgsasl.recent_guesses GROUP BY 1', $$VALUES ('web', 150::bigint)$$,
     'later failures clear away what is past');
 SELECT is(count(*), 303::bigint, 'which stays in the audit table') FROM pgsasl.auth_failures;
-SELECT format('DROP TABLE pgsasl.%I', pgsasl.partition_of(now())) \gexec
+SELECT format('DROP TABLE pgsasl.%I', pgsasl.partition_name(now())) \gexec
 TRUNCATE pgsasl.auth_failures;
 INSERT INTO pgsasl.auth_failures (attempt_id, occurred_at, username, reason, failed_checks, client_addr, counts)
 SELECT gen_random_uuid(), now(), 'app', 'wrong_password', '{wrong_password}', '192.0.2.1', true FROM generate_series(1, 3);

@@ -13,7 +13,7 @@ SELECT lives_ok(insertion(username), 'a user name: ' || username)
 FROM unnest(ARRAY['a', 'app-1.example_x', 'Müller', '用户', ''';DROP/**/TABLE--', '%s\', repeat('x', 255),
     repeat('€', 85)]) AS username;
 SELECT throws_ok(insertion(username), '23514', NULL, 'no user name: ' || what)
-FROM (VALUES ('', 'empty'), (repeat('x', 256), '256 octets'), (repeat('€', 85) || 'x', '256 octets in 86 characters'),
+FROM (VALUES ('', 'empty'), (repeat('x', 256), '256 bytes'), (repeat('€', 85) || 'x', '256 bytes in 86 characters'),
     ('a@example.com', 'an address'), ('@', 'an at sign'), ('a b', 'a blank'), (' a', 'a blank before'),
     ('a ', 'a blank after'), (E'a\t', 'a tab'), (E'a\n', 'a newline'), (E'a\r', 'a carriage return'),
     (E'\x01', 'a control'), (E'a\x7f', 'DEL')) AS t (username, what);

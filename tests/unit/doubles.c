@@ -77,6 +77,12 @@ enum audit_result audit_record(struct audit *audit, const struct failure *failur
     return AUDIT_STORED;
 }
 
+bool audit_wants_login(const struct audit *audit)
+{
+    (void)audit;
+    return false;
+}
+
 void audit_login(struct audit *audit, const struct login *login, struct deadline deadline)
 {
     (void)audit;

@@ -9,9 +9,11 @@
 #include <dirent.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -147,17 +149,26 @@ CACHE_TEST(only_the_same_question_hits)
 static const struct question right = {"7", "$2b$x", BYTES("secret")};
 static const struct question wrong = {"7", "$2b$x", BYTES("guess")};
 
+static void read_table(const struct cache *cache, struct set *table)
+{
+    assert_int_equal(pread(cache->fd, table, TABLE_BYTES, TABLE_OFFSET), TABLE_BYTES);
+}
+
 CACHE_TEST(a_look_up_writes_nothing)
 {
     struct cache *cache = open_cache();
     struct set *before = malloc(TABLE_BYTES);
+    struct set *after = malloc(TABLE_BYTES);
 
     assert_non_null(before);
     store(cache, &right);
-    memcpy(before, cache->sets, TABLE_BYTES);
+    assert_non_null(after);
+    read_table(cache, before);
     assert_false(verified(cache, &wrong));
     assert_true(verified(cache, &right));
-    assert_memory_equal(before, cache->sets, TABLE_BYTES);
+    read_table(cache, after);
+    assert_memory_equal(before, after, TABLE_BYTES);
+    free(after);
     free(before);
     cache_close(cache);
 }
@@ -248,6 +259,14 @@ CACHE_TEST(another_boot_knows_nothing)
 
 /* Places */
 
+static void write_at(off_t at, const void *bytes, size_t length)
+{
+    int fd = open(path, O_WRONLY);
+
+    assert_int_equal(pwrite(fd, bytes, length, at), length);
+    close(fd);
+}
+
 static union cache_key digest_number(uint64_t number)
 {
     return (union cache_key){.words = {number, number << 32, ~number, 0}}; /* all of set 0 */
@@ -263,8 +282,10 @@ static bool find_number(const struct cache *cache, uint64_t number)
 static void save_number(const struct cache *cache, uint64_t number)
 {
     union cache_key digest = digest_number(number);
+    struct set set;
 
-    save(place_for(cache, &digest, test_now_ns), &digest, test_now_ns);
+    assert_true(load(cache, 0, &set));
+    save(cache, 0, way_for(&set, &digest, test_now_ns), &digest, test_now_ns);
 }
 
 CACHE_TEST(a_full_set_gives_up_its_oldest)
@@ -305,7 +326,7 @@ CACHE_TEST(one_without_worth_goes_first)
             union cache_key digest = digest_number(number);
 
             if (time_s != 0)
-                save(&cache->sets[0].ways[number - 1], &digest, time_s * second);
+                save(cache, 0, number - 1, &digest, time_s * second);
         }
         test_now_ns = 1100 * second;
         save_number(cache, 99);
@@ -333,26 +354,24 @@ CACHE_TEST(a_torn_entry_misses)
         {"over an empty place", {1, 0}, {950, 0}},
     };
     struct cache *cache = open_cache();
-    struct entry *entry = &cache->sets[0].ways[3];
+    struct set set;
 
     test_now_ns = 1000 * second;
     for (size_t i = 0; i < ROWS(cases); i++) {
-        struct copy whole[2];
+        struct entry whole[2];
 
         for (int k = 0; k < 2; k++) {
             union cache_key digest = digest_number(cases[i].number[k]);
 
-            save(entry, &digest, cases[i].time_s[k] * second);
-            whole[k] = cases[i].number[k] == 0 ? (struct copy){.time = 0} : load(entry);
+            save(cache, 0, 3, &digest, cases[i].time_s[k] * second);
+            assert_true(load(cache, 0, &set));
+            whole[k] = cases[i].number[k] == 0 ? (struct entry){.time = 0} : set.ways[3];
         }
         for (unsigned mix = 0; mix < 16; mix++) {
-            struct copy torn = {{whole[mix & 1].tag[0], whole[mix >> 1 & 1].tag[1]},
+            struct entry torn = {{whole[mix & 1].tag[0], whole[mix >> 1 & 1].tag[1]},
                 whole[mix >> 2 & 1].time, whole[mix >> 3].seal};
 
-            atomic_store(&entry->tag[0], torn.tag[0]);
-            atomic_store(&entry->tag[1], torn.tag[1]);
-            atomic_store(&entry->time, torn.time);
-            atomic_store(&entry->seal, torn.seal);
+            write_at(offset_of(0, 3), &torn, sizeof(torn));
             for (int k = 0; k < 2; k++) {
                 bool is_whole = memcmp(&torn, &whole[k], sizeof(torn)) == 0;
                 bool live = cases[i].number[k] != 0 && cases[i].time_s[k] > 400;
@@ -369,14 +388,6 @@ CACHE_TEST(a_torn_entry_misses)
 }
 
 /* Files */
-
-static void write_at(off_t at, const void *bytes, size_t length)
-{
-    int fd = open(path, O_WRONLY);
-
-    assert_int_equal(pwrite(fd, bytes, length, at), length);
-    close(fd);
-}
 
 static void flip(off_t at)
 {
@@ -550,6 +561,66 @@ CACHE_TEST(refused_files_stay_as_they_are)
     }
 }
 
+/* Between the look at the file's size and the look-up: a mapping would have raised SIGBUS. */
+CACHE_TEST(a_file_that_is_cut_in_the_middle_of_a_look_up_is_a_miss)
+{
+    struct cache *cache = open_cache();
+    union cache_key key;
+
+    store(cache, &right);
+    assert_true(cache_is_sound(cache));
+    assert_true(make_key(cache, "7", "$2b$x", BYTES("secret"), &key));
+    assert_true(cache_contains(cache, &key));
+    make_empty();
+    assert_false(cache_contains(cache, &key));
+    cache_insert(cache, &key);
+    assert_false(cache_contains(cache, &key));
+    cache_close(cache);
+}
+
+/* RLIMIT_FSIZE below the file's size; SIGXFSZ at its default would end the process. */
+static int with_small_files(bool (*body)(void))
+{
+    pid_t child = fork();
+    int status = -1;
+
+    if (child == 0) {
+        signal(SIGXFSZ, SIG_DFL);
+        setrlimit(RLIMIT_FSIZE, &(struct rlimit){TABLE_OFFSET / 2, TABLE_OFFSET / 2});
+        _exit(body() ? 0 : 1);
+    }
+    waitpid(child, &status, 0);
+    return status;
+}
+
+static bool cannot_be_made(void)
+{
+    char error[256];
+
+    return cache_open(path, TTL_S, error, sizeof(error)) == NULL &&
+           strstr(error, "File too large") != NULL;
+}
+
+CACHE_TEST(a_limit_on_file_sizes_is_an_error)
+{
+    assert_int_equal(with_small_files(cannot_be_made), 0);
+    assert_int_equal(names_in_directory(), 0);
+}
+
+static bool misses_and_lives(void)
+{
+    struct cache *cache = open_cache();
+
+    store(cache, &right);
+    return !verified(cache, &right);
+}
+
+CACHE_TEST(a_limit_on_file_sizes_is_a_miss)
+{
+    cache_close(open_cache());
+    assert_int_equal(with_small_files(misses_and_lives), 0);
+}
+
 CACHE_TEST(where_no_file_can_be_made_nothing_hits)
 {
     char long_path[PATH_MAX + 1];
@@ -571,7 +642,7 @@ static void remove_file(void)
     assert_int_equal(unlink(path), 0);
 }
 
-/* Whatever becomes of the file while it is mapped, the host lives on, without hits. */
+/* Whatever becomes of the file while it is open, the host lives on, without hits. */
 CACHE_TEST(a_file_that_changes_is_let_go)
 {
     static const struct {
@@ -696,12 +767,10 @@ static bool hammer_one_set(unsigned number)
     uint64_t now = 10000 * second;
 
     for (unsigned round = 0; round < 100000; round++) {
-        struct entry *entry = &shared->sets[0].ways[round % 2];
-
         if (number % 2)
-            save(entry, &old, now - TTL_S * second - round);
+            save(shared, 0, round % 2, &old, now - TTL_S * second - round);
         else
-            save(entry, &fresh, now - round);
+            save(shared, 0, round % 2, &fresh, now - round);
         if (find(shared, &old, now))
             return false;
     }

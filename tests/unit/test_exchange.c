@@ -181,4 +181,55 @@ TEST_EXCHANGE(what_the_row_needs_is_copied_when_the_exchange_begins)
     assert_int_equal(double_audit.client.port, 4711);
 }
 
+/* ---- hosts that do things of their own ---- */
+
+#define MECHANISM_ADDRESS(plug) &plug,
+static const sasl_server_plug_t *const plugs[] = {MECHANISMS(MECHANISM_ADDRESS)};
+
+/* No user may act as another here, so that a host that needs this must not be offered it. */
+TEST(no_mechanism_promises_to_act_as_another)
+{
+    for (size_t i = 0; i < ROWS(plugs); i++)
+        assert_int_equal(plugs[i]->features & SASL_FEAT_ALLOWS_PROXY, 0);
+}
+
+static const size_t wrong_length = 4294967293U; /* of Cyrus SASL's own testsuite */
+
+TEST_EXCHANGE(a_message_whose_length_the_host_has_wrong_is_malformed)
+{
+    for (size_t i = 0; i < ROWS(plugs); i++) {
+        struct fake_exchange exchange;
+
+        if (plugs[i] == &mech_login)
+            continue;
+        set_up(NULL);
+        exchange = fake_begin(plugs[i], backend);
+        assert_int_equal(fake_step(&exchange, "\0user\0pw", wrong_length), SASL_BADPROT);
+        fake_end(&exchange);
+        expect_row(REASON_MALFORMED_RESPONSE, "");
+        assert_non_null(strstr(double_audit.detail, "message is longer than"));
+    }
+}
+
+/* One exchange of LOGIN, in which one of the lengths is wrong. */
+static void log_in(size_t name_len, size_t password_len, const char *shown)
+{
+    struct fake_exchange login;
+
+    set_up(NULL);
+    login = fake_begin(&mech_login, backend);
+    assert_int_equal(fake_step(&login, NULL, 0), SASL_CONTINUE);
+    assert_int_equal(fake_step(&login, "user", name_len), SASL_CONTINUE);
+    assert_int_equal(fake_step(&login, "pw", password_len), SASL_BADPROT);
+    fake_end(&login);
+    expect_row(REASON_MALFORMED_RESPONSE, shown);
+    assert_non_null(strstr(double_audit.detail, "message is longer than"));
+}
+
+TEST_EXCHANGE(login_bears_a_wrong_length)
+{
+    log_in(wrong_length, 2, "");
+    log_in(4, wrong_length, "user");
+}
+
 RUN_TESTS(NULL, NULL)

@@ -415,6 +415,43 @@ TEST(a_conninfo_file_is_read)
     }
 }
 
+/* What another user owns, that user can change: then passwords would go to a database of theirs. */
+TEST(a_conninfo_file_of_another_user_is_refused)
+{
+    struct setting settings[] = {{"pgsasl_conninfo_file", path}, {NULL, NULL}};
+    struct options got;
+
+    if (geteuid() != 0)
+        skip();
+    write_file(BYTES(SECRET), 0600);
+    assert_int_equal(chown(path, 12345, 0), 0);
+    assert_int_equal(read_settings(settings, &got), OPTIONS_INVALID);
+    assert_int_equal(logged.lines, 1);
+    assert_non_null(strstr(logged.last, "belongs to another user"));
+    assert_null(got.conninfo);
+    options_free(&got);
+
+    /* Exim: root's file is good for its own user, and so is that user's own; a third one's is not.
+     */
+    assert_int_equal(seteuid(12345), 0);
+    assert_int_equal(read_settings(settings, &got), OPTIONS_INVALID); /* the directory is root's */
+    options_free(&got);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod(directory, 0755), 0);
+    assert_int_equal(seteuid(12345), 0);
+    assert_int_equal(read_settings(settings, &got), OPTIONS_OK);
+    options_free(&got);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chown(path, 0, 12345), 0);
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(setegid(12345), 0);
+    assert_int_equal(seteuid(12345), 0);
+    assert_int_equal(read_settings(settings, &got), OPTIONS_OK);
+    options_free(&got);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(setegid(0), 0);
+}
+
 /* A FIFO that nobody writes must not hold up the host's start; alarm(2) ends the test if it does.
  */
 TEST(only_a_regular_file_is_read)

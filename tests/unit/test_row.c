@@ -92,7 +92,7 @@ TEST(the_longest_row_fits)
 
 TEST(a_login_says_by_which_password)
 {
-    struct login login = {&full, moment, "7", NULL};
+    struct login login = {&full, moment, "7", NULL, 0};
     char row[ROW_MAX];
 
     assert_true(row_of_login(&login, row, sizeof row) > 0);
@@ -104,6 +104,22 @@ TEST(a_login_says_by_which_password)
     login.retired_id = "12";
     assert_true(row_of_login(&login, row, sizeof row) > 0);
     assert_non_null(strstr(row, "\"user_id\":\"7\",\"retired_id\":\"12\","));
+}
+
+TEST(both_say_what_waits_in_the_spool)
+{
+    const struct login login = {&full, moment, "7", NULL, 4096};
+    const struct failure failure = {.attempt = &bare,
+        .attempt_id = ID,
+        .occurred_at = moment,
+        .detail = "",
+        .spool_waiting = 1};
+    char row[ROW_MAX];
+
+    assert_true(row_of_login(&login, row, sizeof row) > 0);
+    assert_non_null(strstr(row, ",\"spool_waiting\":4096}"));
+    assert_true(row_of_failure(&failure, row, sizeof row) > 0);
+    assert_non_null(strstr(row, ",\"spool_waiting\":1}"));
 }
 
 TEST(attempts_have_names_of_their_own_in_the_order_of_time)

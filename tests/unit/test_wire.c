@@ -11,6 +11,9 @@
 #include <string.h>
 
 #include "base/text.h"
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "sasl/wire.h"
 
 #define PASSWORD "pA55-wOrd"
@@ -321,6 +324,72 @@ TEST(login_lengths_are_bounded)
                 got.fault ? got.fault : "no fault");
         assert_true(!got.fault || holds_nothing(&got));
     }
+}
+
+/*
+ * Lengths that a host has wrong: 4294967293 is one that Cyrus SASL's own testsuite makes. The bytes
+ * end where a page ends that nobody may touch.
+ */
+static char *before_the_edge(void)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    assert_true(pages != MAP_FAILED);
+    assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+    memset(pages, 'b', page);
+    return pages + page - 1;
+}
+
+static const size_t wrong_lengths[] = {
+    WIRE_MESSAGE_MAX + 1, 65536, INT32_MAX, 4294967293, SIZE_MAX};
+static const char too_long[] = "message is longer than 16384 octets";
+
+TEST(a_wrong_length_is_judged_before_the_first_byte)
+{
+    const char *byte = before_the_edge();
+
+    for (size_t i = 0; i < ROWS(wrong_lengths); i++) {
+        struct credentials got;
+
+        assert_string_equal(wire_parse_plain(byte + 1, wrong_lengths[i], &got), too_long);
+        assert_true(holds_nothing(&got));
+        assert_string_equal(got.display_name, "");
+        memset(&got, 0, sizeof(got));
+        assert_string_equal(wire_take_name(byte + 1, wrong_lengths[i], &got), too_long);
+        assert_string_equal(wire_take_password(byte, 1, &got), too_long);
+        assert_true(holds_nothing(&got));
+        assert_string_equal(got.display_name, "");
+        memset(&got, 0, sizeof(got));
+        assert_null(wire_take_name(BYTES("user"), &got));
+        assert_string_equal(wire_take_password(byte + 1, wrong_lengths[i], &got), too_long);
+        assert_true(holds_nothing(&got));
+        assert_string_equal(got.display_name, "user");
+    }
+}
+
+TEST(the_longest_message_is_read_to_its_end)
+{
+    static char message[WIRE_MESSAGE_MAX];
+    struct credentials got = {0};
+
+    memset(message, 'b', sizeof(message));
+    assert_string_equal(
+        wire_parse_plain(message, sizeof(message), &got), "message has fewer than two NULs");
+    assert_string_equal(
+        wire_take_name(message, sizeof(message), &got), "user name is longer than 255 octets");
+}
+
+/* A host that has lost the bytes and kept their length. */
+TEST(no_bytes_are_an_empty_message)
+{
+    struct credentials got = {0};
+
+    assert_string_equal(wire_parse_plain(NULL, 5, &got), "message has fewer than two NULs");
+    assert_string_equal(wire_take_name(NULL, 5, &got), "user name is empty");
+    memset(&got, 0, sizeof(got));
+    assert_null(wire_take_name(BYTES("user"), &got));
+    assert_string_equal(wire_take_password(NULL, 5, &got), "password is empty");
 }
 
 TEST(a_login_password_needs_a_name)

@@ -25,6 +25,7 @@ PEOPLE = {
     "erin": {"standing": "suspended"},
     "frank": {"standing": "closed"},
     "grace": {"networks": ELSEWHERE},
+    "heidi": CASES["expired user"].user,
 }
 ROTATED = "judy"
 
@@ -37,6 +38,7 @@ TOUR = (
     "a blank after the name",
     "deleted user",
     "disabled user",
+    "expired user",
     "account past due",
     "suspended, and wrong password",
     "account closed",
@@ -105,7 +107,8 @@ class Demo:
             account = f"pgsasl.add_account('Company of {name}', '{state.get('standing', 'good')}')"
             self.db.sql(
                 f"SELECT pgsasl.add_user('{name}', '{PASSWORD}', {account}, enabled => "
-                f"{literal(state.get('enabled', True))}, allowed_networks => {literal(state.get('networks'))}::cidr[])"
+                f"{literal(state.get('enabled', True))}, allowed_networks => {literal(state.get('networks'))}::cidr[], "
+                f"expires_at => {literal(state.get('expires_at'))})"
             )
             if state.get("deleted"):
                 self.db.sql(f"DELETE FROM pgsasl.smtp_users WHERE username = '{name}'")

@@ -4,6 +4,7 @@ Its smtpd processes are chrooted. The plugin under test and the stock ones are f
 passes on because import_environment says so; libsasl honours it as nothing here is setuid.
 """
 
+import contextlib
 import json
 import os
 import pwd
@@ -13,7 +14,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from .processes import SOURCE, TimedOut, alive, free_port, listening, run, wait_for
+from .processes import SOURCE, TimedOut, alive, cpu_ns, free_port, listening, run, wait_for
 
 SAMPLES = SOURCE / "contrib/postfix"
 HOSTNAME = "mail.example.test"
@@ -284,6 +285,29 @@ class Postfix:
             path.read_text(encoding="utf-8", errors="replace")
             for path in sorted((self.base / "queue/sanitizer").iterdir())
         ]
+
+
+def cpu_s(service):
+    """The CPU time that each of the service's smtpd processes has used so far, by pid."""
+    used = {}
+    for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            words = cmdline.read_bytes().split(b"\0")
+            if words[0] == b"smtpd" and f"127.0.0.1:{service.port}".encode() in words:
+                used[cmdline.parent.name] = cpu_ns(cmdline.parent.name) / 1e9
+    return used
+
+
+class CpuMeter:
+    """The CPU time of a service's smtpd processes from now on; those that start later are left out."""
+
+    def __init__(self, service):
+        self.service, self.before = service, cpu_s(service)
+
+    def used(self):
+        """What each has used since, in seconds, by pid."""
+        after = cpu_s(self.service)
+        return {pid: after[pid] - self.before[pid] for pid in self.before.keys() & after.keys()}
 
 
 class LogMark:

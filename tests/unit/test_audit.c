@@ -1,0 +1,271 @@
+/*
+ * test_audit.c: the rows of a spool come into a database that is slow, refuses some of them, or is
+ * away, each of them once, and none stays for good.
+ *
+ * The spool is a file; the database is a double, which keeps the numbers of the rows it was given.
+ */
+#include "test.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "auth/audit.h"
+#include "file/spool.h"
+#include "pg/pg.h"
+
+enum { ROWS_MAX = 1200 };
+
+/* ---- the database ---- */
+
+static struct {
+    int stored[ROWS_MAX]; /* how often each row was committed */
+    bool poison[ROWS_MAX];
+    bool at_commit; /* a poisonous row is refused at the commit of its transaction */
+    bool away;
+    int row_ms, commit_ms;
+    int batches, rows_sent;
+    size_t largest;
+} database;
+
+static void pass_ms(int ms)
+{
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000L}, NULL);
+}
+
+enum pg_answer pg_execute_all(struct pg *pg, const struct pg_query *query,
+    const char *const *values, size_t count, struct deadline deadline, size_t *accepted_r)
+{
+    int ms = (int)count * database.row_ms + database.commit_ms;
+
+    (void)pg;
+    (void)query;
+    database.batches++;
+    database.rows_sent += (int)count;
+    if (count > database.largest)
+        database.largest = count;
+    *accepted_r = 0;
+    if (ms > deadline_left_ms(deadline) || database.away) {
+        pass_ms(database.away ? 0 : deadline_left_ms(deadline));
+        return PG_UNAVAILABLE;
+    }
+    pass_ms(ms);
+    for (size_t i = 0; i < count; i++)
+        if (database.poison[atoi(values[i] + 2)]) {
+            *accepted_r = database.at_commit ? count : i;
+            return PG_BAD_VALUES;
+        }
+    for (size_t i = 0; i < count; i++)
+        database.stored[atoi(values[i] + 2)]++;
+    return PG_OK;
+}
+
+enum pg_answer pg_execute(struct pg *pg, const struct pg_query *query, const char *const *values,
+    struct deadline deadline, struct pg_rows **rows_r)
+{
+    size_t accepted;
+
+    *rows_r = NULL;
+    return pg_execute_all(pg, query, values, 1, deadline, &accepted);
+}
+
+bool pg_send(struct pg *pg, const struct pg_query *query, const char *const *values,
+    struct deadline deadline)
+{
+    (void)pg;
+    (void)query;
+    (void)values;
+    (void)deadline;
+    return true;
+}
+
+bool pg_enter(struct pg *pg, struct deadline deadline)
+{
+    (void)pg;
+    (void)deadline;
+    return true;
+}
+
+void pg_leave(struct pg *pg)
+{
+    (void)pg;
+}
+
+void pg_free(struct pg *pg)
+{
+    (void)pg;
+}
+
+void pg_forked(struct pg *pg)
+{
+    (void)pg;
+}
+
+const char *pg_error(const struct pg *pg)
+{
+    (void)pg;
+    return "refused";
+}
+
+const char *pg_sent_error(const struct pg *pg)
+{
+    (void)pg;
+    return "";
+}
+
+void pg_rows_free(struct pg_rows *rows)
+{
+    (void)rows;
+}
+
+/* ---- the spool and the log ---- */
+
+static char path[64];
+static int skipped;
+static int rows;
+
+static void count_line(void *context, enum log_level level, const char *line)
+{
+    (void)context;
+    (void)level;
+    skipped += strstr(line, "spooled line skipped, refused: {") != NULL;
+}
+
+/* An audit whose spool holds so many rows, {"0}, {"1} and so on. To be freed by end(). */
+static struct audit *audit_with(int count)
+{
+    static char pg; /* whose contents nobody looks at */
+    struct audit_parts parts = {
+        .pg = (struct pg *)(void *)&pg, .failure_query = "SELECT $1", .log = {count_line, NULL}};
+    const char *fault = NULL;
+    char error[256];
+    FILE *file;
+
+    memset(&database, 0, sizeof database);
+    skipped = 0;
+    rows = count;
+    strcpy(path, "/tmp/pgsasl-audit.XXXXXX");
+    close(mkstemp(path));
+    parts.spool = spool_open(path, 1024, error, sizeof error);
+    assert_non_null(parts.spool);
+    file = fopen(path, "a");
+    assert_non_null(file);
+    for (int i = 0; i < count; i++)
+        fprintf(file, "{\"%d}\n", i);
+    assert_int_equal(fclose(file), 0);
+    return audit_new(&parts, &fault);
+}
+
+static bool all_are_stored(void)
+{
+    for (int i = 0; i < rows; i++)
+        if (database.stored[i] != (database.poison[i] ? 0 : 1))
+            return false;
+    return true;
+}
+
+/* Drains until all is stored; returns how many attempts that took, most + 1 when they do not do. */
+static int drain(struct audit *audit, int most)
+{
+    int attempts = 0;
+
+    while (!all_are_stored() && attempts++ < most)
+        audit_drain(audit, deadline_in(5000));
+    return attempts;
+}
+
+static void end(struct audit *audit)
+{
+    int before = database.batches;
+
+    audit_drain(audit, deadline_in(5000));
+    assert_int_equal(database.batches, before); /* nothing waits any more */
+    audit_free(audit);
+    unlink(path);
+}
+
+/* ---- tests ---- */
+
+TEST(rows_are_moved_in_large_batches)
+{
+    struct audit *audit = audit_with(1000);
+
+    assert_int_equal(drain(audit, 3), 1);
+    assert_int_equal(database.largest, SPOOL_BATCH_MAX);
+    assert_true(database.batches < 12);
+    end(audit);
+}
+
+TEST(a_row_that_is_refused_takes_no_other_with_it)
+{
+    static const int places[][4] = {
+        {0, 0, 0, 0}, {299, 299, 299, 299}, {100, 100, 100, 100}, {7, 8, 9, 10}, {0, 1, 255, 299}};
+
+    for (size_t i = 0; i < 2 * ROWS(places); i++) {
+        struct audit *audit = audit_with(300);
+        int poisonous = 0;
+
+        database.at_commit = i % 2 == 1;
+        for (size_t k = 0; k < 4; k++)
+            database.poison[places[i / 2][k]] = true;
+        for (int k = 0; k < rows; k++)
+            poisonous += database.poison[k];
+        if (drain(audit, 5) > 5)
+            fail_msg("case %zu", i);
+        assert_int_equal(skipped, poisonous);
+        end(audit);
+    }
+}
+
+TEST(nothing_but_refused_rows_comes_to_its_end)
+{
+    struct audit *audit = audit_with(300);
+
+    for (int i = 0; i < rows; i++)
+        database.poison[i] = true;
+    audit_drain(audit, deadline_in(5000));
+    assert_int_equal(skipped, 300);
+    end(audit);
+}
+
+/* 4 ms a row: 256 of them would take a second, which draining must not. */
+TEST(a_slow_database_gets_what_it_can_do)
+{
+    struct audit *audit = audit_with(150);
+
+    database.row_ms = 4;
+    assert_in_range(drain(audit, 20), 3, 20);
+    assert_int_equal(database.rows_sent, 150); /* no batch was given up */
+    end(audit);
+}
+
+/* A batch that takes too long is given up, and smaller ones follow, down to one row. */
+TEST(a_batch_that_was_given_up_is_followed_by_smaller_ones)
+{
+    struct audit *audit = audit_with(6);
+
+    database.row_ms = 200; /* 1.2 s for the first batch, of 450 ms */
+    assert_in_range(drain(audit, 10), 3, 10);
+    assert_true(database.rows_sent > 6);
+    end(audit);
+}
+
+/* One that is away is left alone for a second. */
+TEST(a_database_that_is_away_is_not_asked_again_at_once)
+{
+    struct audit *audit = audit_with(10);
+
+    database.away = true;
+    audit_drain(audit, deadline_in(5000));
+    assert_int_equal(database.batches, 1);
+    audit_drain(audit, deadline_in(5000));
+    assert_int_equal(database.batches, 1);
+    database.away = false;
+    pass_ms(1100);
+    assert_int_equal(drain(audit, 1), 1);
+    end(audit);
+}
+
+RUN_TESTS(NULL, NULL)
