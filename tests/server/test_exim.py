@@ -2,6 +2,7 @@
 
 import contextlib
 import pwd
+import re
 import socket
 import stat
 import time
@@ -15,10 +16,10 @@ from harness.audit import Audit, Desk
 from harness.cases import CASES, TABLE, check_case, run_case
 from harness.clients import CLIENTS, MECHANISMS, Reply, Smtp, encode, log_in
 from harness.cluster import Cluster
-from harness.exim import USER, Exim, find_exim
+from harness.exim import SAMPLES, USER, Exim, find_exim
 from harness.hashes import PASSWORD, slow_hash
 from harness.postfix import LogMark, sanitizer_of
-from harness.processes import wait_for
+from harness.processes import run, wait_for
 from harness.services import services
 from harness.spool import Spool
 from harness.users import add_user
@@ -118,6 +119,17 @@ def test_answered_by_the_host(clear, exim_desk, name):
         assert smtp.command(b"NOOP").code == 250
     assert (outcome.reply.code, outcome.rows) == (code, [])
     assert outcome.log.lines("pgsasl: ") == []
+
+
+def test_who_insists_on_another_mechanism(exim, clear):
+    """The command of contrib/exim/README.md finds the client and its mechanism in Exim's log."""
+    readme = (SAMPLES / "README.md").read_text(encoding="utf-8")
+    command = re.search(r"^(sed -nE .*) /var/log/exim4/mainlog ", readme, re.MULTILINE).group(1)
+    log = LogMark(exim)
+    with Smtp(clear) as smtp:
+        assert smtp.command(b"AUTH CRAM-MD5").code == 504
+    (line,) = log.wait_for("SMTP protocol error in ")
+    assert run("sh", "-c", command, stdin=line + "\n").stdout == "127.0.0.1 CRAM-MD5\n"
 
 
 def test_unreadable_configuration(exim, exim_desk, user, configure):

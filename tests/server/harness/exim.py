@@ -27,6 +27,7 @@ exim_path = {program}
 primary_hostname = {hostname}
 spool_directory = {base}/queue
 log_file_path = {base}/log/%slog : syslog
+log_selector = +smtp_protocol_error
 syslog_timestamp = no
 syslog_duplication = no
 pid_file_path = {base}/exim.pid
