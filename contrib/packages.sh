@@ -17,7 +17,7 @@
     PACKAGES_CLANG=(clang)
     PACKAGES_FUZZ=(clang libclang-rt-NN-dev)
     PACKAGES_SQL=(postgresql postgresql-NN-pgtap libtap-parser-sourcehandler-pgtap-perl)
-    PACKAGES_SERVER=("${PACKAGES_DEMO[@]}" dovecot-core dovecot-pgsql iproute2 msmtp pgbouncer python3-pytest sasl2-bin
+    PACKAGES_SERVER=("${PACKAGES_DEMO[@]}" dovecot-core dovecot-pgsql gsasl iproute2 msmtp pgbouncer python3-pytest sasl2-bin
         valgrind)
     # This clang-format is in Debian 12, Debian 13 and Ubuntu 24.04: another one lays out some lines otherwise.
     PACKAGES_LINT=(black clang-format-19 mandoc shellcheck)

@@ -29,7 +29,8 @@ $$;
 CREATE OR REPLACE FUNCTION pgsasl.find_user(username text, client inet)
 RETURNS TABLE (user_id bigint, password_hash text, enabled boolean, account_standing text, expired boolean,
     deleted_at timestamptz, client_allowed boolean, throttled boolean, retired_hashes text[], retired_accepted boolean[],
-    retired_at timestamptz[], retired_ids bigint[], decoy_hash text, local_part_known boolean, login_due boolean)
+    retired_at timestamptz[], retired_ids bigint[], decoy_hash text, local_part_known boolean, login_due boolean,
+    decoy_key text, scram_iterations integer)
 LANGUAGE plpgsql STABLE ROWS 1 SECURITY DEFINER
 SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
@@ -42,7 +43,7 @@ DECLARE
     has_retired boolean;
     client_net cidr := pgsasl.client_net(client);
 BEGIN
-    SELECT s.retired_kept, s.throttle_window, s.throttle_user_client, s.throttle_client,
+    SELECT s.retired_kept, s.throttle_window, s.throttle_user_client, s.throttle_client, s.decoy_key, s.scram_iterations,
            u.user_id, u.password_hash, u.enabled, pgsasl.worse_standing(u.account_standing, a.standing),
            coalesce(u.expires_at <= now(), false), u.allowed_networks,
            u.user_id IS NOT NULL AND coalesce(u.last_login_at <= now() - s.login_stamp_interval, true),
@@ -56,7 +57,7 @@ BEGIN
                WHERE g.net = client_net
                    AND g.occurred_at > now() - s.throttle_window AND g.occurred_at < now() + s.throttle_window
                OFFSET least(s.throttle_user_client, s.throttle_client) - 1)
-    INTO kept, span, user_limit, client_limit,
+    INTO kept, span, user_limit, client_limit, find_user.decoy_key, find_user.scram_iterations,
          find_user.user_id, find_user.password_hash, find_user.enabled, find_user.account_standing, expired, networks,
          find_user.login_due, client_allowed, has_retired,
          find_user.retired_hashes, find_user.retired_accepted, find_user.retired_at, find_user.retired_ids,

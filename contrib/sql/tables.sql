@@ -10,7 +10,9 @@ CREATE TABLE IF NOT EXISTS pgsasl.settings (
     throttle_window      interval NOT NULL DEFAULT '10 minutes'
                                   CHECK (throttle_window BETWEEN '1 second' AND '1 day'),
     throttle_user_client integer  DEFAULT 20 CHECK (throttle_user_client BETWEEN 1 AND 10000),
-    throttle_client      integer  DEFAULT 500 CHECK (throttle_client BETWEEN 1 AND 10000)
+    throttle_client      integer  DEFAULT 500 CHECK (throttle_client BETWEEN 1 AND 10000),
+    decoy_key            text     NOT NULL DEFAULT replace(gen_random_uuid()::text || gen_random_uuid(), '-', ''),
+    scram_iterations     integer  NOT NULL DEFAULT 4096 CHECK (scram_iterations BETWEEN 1 AND 10000000)
 );
 COMMENT ON COLUMN pgsasl.settings.only_row IS 'always true: it limits the table to one row';
 COMMENT ON COLUMN pgsasl.settings.bcrypt_cost IS 'cost of the hashes that add_user, set_password and rotate_password make';
@@ -23,6 +25,10 @@ COMMENT ON COLUMN pgsasl.settings.throttle_user_client IS
     'number of failures within throttle_window after which a user name is throttled for a client network; NULL: never';
 COMMENT ON COLUMN pgsasl.settings.throttle_client IS
     'number of failures within throttle_window after which a client network is throttled for all names; NULL: never';
+COMMENT ON COLUMN pgsasl.settings.decoy_key IS
+    'random; makes the salts that SCRAM-SHA-256 shows for names without a verifier';
+COMMENT ON COLUMN pgsasl.settings.scram_iterations IS
+    'iteration count that SCRAM-SHA-256 shows for names without a verifier: keep the verifiers at this count';
 INSERT INTO pgsasl.settings DEFAULT VALUES ON CONFLICT DO NOTHING;
 
 CREATE TABLE IF NOT EXISTS pgsasl.accounts (

@@ -49,6 +49,10 @@ struct user {
     size_t retired_count;  /* the query says how many slots there are, for users and for nobody */
     bool local_part_known; /* the name's part before the @ is a user; default false */
     bool login_due;        /* this login must be noted; default false */
+    /* What SCRAM challenges of names without a verifier are made from; NULL where there is none. */
+    char *decoy_key;
+    /* What such a challenge says: decoy_hash's, or the column's; 0 where the query has neither. */
+    unsigned scram_iterations;
 };
 
 enum user_result {

@@ -26,7 +26,11 @@ def fixture_configure(tmp_path, library, cluster, db):
     def configure(conninfo=None, **options):
         config = tmp_path / "sasl"
         config.mkdir(exist_ok=True)
-        lines = {"mech_list": "PLAIN LOGIN", "pgsasl_conninfo": conninfo or cluster.conninfo()} | options
+        lines = {
+            "mech_list": "PLAIN LOGIN SCRAM-SHA-256 CRAM-MD5 XOAUTH2",
+            "pgsasl_trap_mechanisms": "CRAM-MD5 XOAUTH2",
+            "pgsasl_conninfo": conninfo or cluster.conninfo(),
+        } | options
         (config / "host.conf").write_text("".join(f"{name}: {value}\n" for name, value in lines.items()))
         if not (tmp_path / "plugins").exists():
             plugin_dir(tmp_path / "plugins", {"libpgsasl.so": library})

@@ -99,6 +99,7 @@ TEST(the_table_names_the_contract)
         {"pgsasl_verified_cache_ttl_s", "600"},
         {"pgsasl_diagnose", "yes"},
         {"pgsasl_require_tls", "no"},
+        {"pgsasl_trap_mechanisms", "none"},
     };
 
     for (size_t i = 0; i < ROWS(want); i++) {
@@ -108,6 +109,46 @@ TEST(the_table_names_the_contract)
     }
     assert_null(options_describe(ROWS(want)));
     assert_null(options_describe(SIZE_MAX));
+}
+
+TEST(trap_mechanisms_are_names_of_other_mechanisms)
+{
+    static const struct {
+        const char *value;
+        const char *list; /* NULL: none */
+    } right[] = {
+        {"none", NULL},
+        {" None ", NULL},
+        {"CRAM-MD5", "CRAM-MD5"},
+        {"cram-md5, ntlm", "CRAM-MD5 NTLM"},
+        {"CRAM-MD5 DIGEST-MD5\tNTLM ,XOAUTH2,", "CRAM-MD5 DIGEST-MD5 NTLM XOAUTH2"},
+        {"NTLM ntlm CRAM-MD5 NTLM", "NTLM CRAM-MD5"},
+        {"NTLM NTLM-2 NTLM", "NTLM NTLM-2"},
+        {"A2345678901234567890", "A2345678901234567890"},
+        {"A B C D E F G H I J K L M N O P", "A B C D E F G H I J K L M N O P"},
+    };
+    static const char *const wrong[] = {"PLAIN", "NTLM login", "scram-sha-256",
+        "SCRAM-SHA-256-PLUS", "X-PLUS", "CRAM MD5;", "CRAM_MD5\xc3\xab", "CRAM/MD5",
+        "A23456789012345678901", "A B C D E F G H I J K L M N O P Q", ",NTLM", "NTLM none?"};
+    struct options options;
+
+    for (size_t i = 0; i < ROWS(right); i++) {
+        assert_int_equal(read_one("pgsasl_trap_mechanisms", right[i].value, &options), OPTIONS_OK);
+        assert_int_equal(logged.lines, 0);
+        if (right[i].list == NULL)
+            assert_null(options.trap_mechanisms);
+        else
+            assert_string_equal(options.trap_mechanisms, right[i].list);
+        options_free(&options);
+    }
+    for (size_t i = 0; i < ROWS(wrong); i++) {
+        if (read_one("pgsasl_trap_mechanisms", wrong[i], &options) != OPTIONS_INVALID)
+            fail_msg("%s is taken", wrong[i]);
+        assert_int_equal(logged.lines, 1);
+        assert_non_null(strstr(logged.last, "pgsasl_trap_mechanisms: \""));
+        assert_null(options.trap_mechanisms);
+        options_free(&options);
+    }
 }
 
 TEST(without_conninfo_nothing_is_logged)
