@@ -247,8 +247,12 @@ static void stop_server(const struct server *server)
 
 static int linger_ms;
 
-/* What libpq gets to call: a machine so busy that the server's answer is always there already. */
-__attribute__((visibility("default"))) ssize_t recv(int fd, void *buffer, size_t size, int flags)
+/* What libpq gets to call as recv(2), a name that a fortified <sys/socket.h> has defined already: a
+ * machine so busy that the server's answer is always there already. */
+__attribute__((visibility("default"))) ssize_t lingering_recv(
+    int fd, void *buffer, size_t size, int flags) __asm__("recv");
+
+ssize_t lingering_recv(int fd, void *buffer, size_t size, int flags)
 {
     struct pollfd pollfd = {fd, POLLIN, 0};
 
