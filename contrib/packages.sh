@@ -19,7 +19,7 @@
     PACKAGES_SQL=(postgresql postgresql-NN-pgtap libtap-parser-sourcehandler-pgtap-perl)
     PACKAGES_SERVER=("${PACKAGES_DEMO[@]}" dovecot-core dovecot-pgsql gsasl iproute2 msmtp pgbouncer python3-pytest sasl2-bin
         valgrind)
-    # This clang-format is in Debian 12, Debian 13 and Ubuntu 24.04: another one lays out some lines otherwise.
+    # Debian 12 and 13 both have this clang-format; another one lays out some lines otherwise.
     PACKAGES_LINT=(black clang-format-19 mandoc shellcheck)
 }
 

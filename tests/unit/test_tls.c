@@ -247,12 +247,12 @@ static void stop_server(const struct server *server)
 
 static int linger_ms;
 
-/* What libpq gets to call as recv(2), a name that a fortified <sys/socket.h> has defined already: a
- * machine so busy that the server's answer is always there already. */
-__attribute__((visibility("default"))) ssize_t lingering_recv(
+/* What libpq calls as recv(): a machine so busy that the server's answer is always there already.
+ * The headers define a recv() of their own where they are fortified. */
+__attribute__((visibility("default"))) ssize_t recv_late(
     int fd, void *buffer, size_t size, int flags) __asm__("recv");
 
-ssize_t lingering_recv(int fd, void *buffer, size_t size, int flags)
+ssize_t recv_late(int fd, void *buffer, size_t size, int flags)
 {
     struct pollfd pollfd = {fd, POLLIN, 0};
 
