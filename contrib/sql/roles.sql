@@ -91,7 +91,7 @@ BEGIN
     GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.worse_standing(text, text), pgsasl.hash_password(text),
         pgsasl.add_account(text, text), pgsasl.add_user(text, text, bigint, boolean, cidr[], text, text, timestamptz),
         pgsasl.random_password(), pgsasl.set_password(text, text, interval), pgsasl.rotate_password(text, interval),
-        pgsasl.end_rotation(text)
+        pgsasl.rotate_passwords(text[], interval), pgsasl.store_hashes(text[], text[], interval), pgsasl.end_rotation(text)
         TO pgsasl_operator;
     GRANT SELECT (retired_id, user_id, retired_at, accepted_until, last_used_at, last_used_from), UPDATE (accepted_until)
         ON pgsasl.retired_passwords TO pgsasl_operator;

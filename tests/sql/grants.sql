@@ -53,7 +53,8 @@ SELECT results_eq($$SELECT executable_by('pgsasl_plugin')$$, ARRAY['find_user', 
 SELECT is_empty($$SELECT rights_of('pgsasl_plugin')$$, 'and touch no table');
 SELECT results_eq($$SELECT executable_by('pgsasl_operator')$$,
     ARRAY['add_account', 'add_user', 'end_rotation', 'hash_fault', 'hash_password', 'parse_hash', 'random_password',
-        'rotate_password', 'schema_version', 'set_password', 'worse_standing'], 'what operators may call');
+        'rotate_password', 'rotate_passwords', 'schema_version', 'set_password', 'store_hashes', 'worse_standing'],
+    'what operators may call');
 SELECT results_eq($$SELECT rights_of('pgsasl_operator') ORDER BY 1$$, ARRAY[
     'accounts delete', 'accounts select', 'accounts(name,standing) insert', 'accounts(name,standing) update',
     'deleted_users select', 'idle_users select', 'migrations select', 'reasons select',
