@@ -1,9 +1,8 @@
 /*
- * address.c: the host's "address;port" into text that PostgreSQL's inet takes.
+ * address.c: turns the host's "address;port" into text that PostgreSQL's inet accepts.
  *
- * What comes out was written by inet_ntop(3), so no byte of the host's string reaches SQL or a log.
- * The address is what counts: a port that is absent or no number ("unknown" in Postfix) reads as 0
- * and spoils nothing.
+ * The result is written by inet_ntop(3), so no byte of the host's string reaches SQL or a log. A
+ * port that is absent or not a number ("unknown" in Postfix) becomes 0; the address is still used.
  */
 #include "base/address.h"
 
@@ -24,8 +23,8 @@ static unsigned parse_port(const char *text)
     return *text == '\0' && port <= PORT_MAX ? port : 0;
 }
 
-/* Writes the address in its canonical form. False where it is not one. */
-static bool canonical(const char *host, char *out, socklen_t cap)
+/* Writes the address in its canonical form. False: host is not an address. */
+static bool canonicalize(const char *host, char *out, socklen_t cap)
 {
     struct in6_addr six;
     struct in_addr four;
@@ -45,19 +44,19 @@ bool address_parse(const char *ip_port, struct address *address_r)
     const char *port;
     size_t host_len;
 
-    memset(address_r, 0, sizeof(*address_r));
-    if (!ip_port)
+    memset(address_r, 0, sizeof *address_r);
+    if (ip_port == NULL)
         return false;
     host_len = strcspn(ip_port, "%;");
-    if (host_len >= sizeof(host))
+    if (host_len >= sizeof host)
         return false;
     memcpy(host, ip_port, host_len);
     host[host_len] = '\0';
-    if (!canonical(host, address_r->text, sizeof(address_r->text))) {
+    if (!canonicalize(host, address_r->text, sizeof address_r->text)) {
         address_r->text[0] = '\0';
         return false;
     }
     port = strchr(ip_port, ';');
-    address_r->port = port ? parse_port(port + 1) : 0;
+    address_r->port = port == NULL ? 0 : parse_port(port + 1);
     return true;
 }

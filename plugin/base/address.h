@@ -1,8 +1,8 @@
 /*
- * address.h: the host's "address;port" into text that PostgreSQL's inet takes.
+ * address.h: turns the host's "address;port" into text that PostgreSQL's inet accepts.
  *
  * Cyrus SASL gives addresses as iplocalport and ipremoteport (sasl_server_new(3)). An IPv4 address
- * mapped into IPv6 becomes plain IPv4; a scope (%eth0) is taken off.
+ * mapped into IPv6 becomes plain IPv4; a scope (%eth0) is removed.
  */
 #ifndef PGSASL_BASE_ADDRESS_H
 #define PGSASL_BASE_ADDRESS_H

@@ -2,8 +2,7 @@
  * deadline.c: points in time on the monotonic clock.
  *
  * A change of the wall clock neither shortens nor stretches an attempt. Sums saturate instead of
- * overflowing; a clock that cannot be read counts as 0 everywhere, so that a deadline then still
- * lies its whole length ahead.
+ * overflowing. A clock that cannot be read always reads 0, so a deadline then never comes nearer.
  */
 #include "base/deadline.h"
 

@@ -15,7 +15,7 @@ struct deadline {
 /* The point timeout_ms from now. */
 struct deadline deadline_in(int64_t timeout_ms);
 
-/* Milliseconds left, 0 when it has passed; never more than INT_MAX, so that poll(2) takes it. */
+/* Milliseconds left, 0 when it has passed; never more than INT_MAX, so poll(2) accepts it. */
 int deadline_left_ms(struct deadline deadline);
 
 /* The earlier of deadline and the point timeout_ms from now. */

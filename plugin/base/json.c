@@ -1,8 +1,8 @@
 /*
  * json.c: writes one JSON object into the caller's memory.
  *
- * What does not fit is counted and not written; json_end() then says so. No byte of a value leaves
- * here as it came unless it is printable ASCII.
+ * What does not fit is counted and not written; json_end() then returns 0. Only printable ASCII is
+ * copied unchanged.
  */
 #include "base/json.h"
 
@@ -12,7 +12,7 @@
 
 #include "base/text.h"
 
-/* Appends one byte; len goes on past cap, which tells that it did not fit. */
+/* Appends one byte if it fits; len counts it in any case, so json_end() sees an overflow. */
 static void put(struct json *json, char byte)
 {
     if (json->len < json->cap)
@@ -26,7 +26,7 @@ static void put_all(struct json *json, const char *bytes)
         put(json, *bytes);
 }
 
-/* \uXXXX, two of them beyond the basic plane. */
+/* \uXXXX; a surrogate pair for a character beyond the basic plane. */
 static void put_escape(struct json *json, uint32_t character)
 {
     char escape[16];

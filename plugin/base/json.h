@@ -13,17 +13,17 @@
 struct json {
     char *out;
     size_t cap;
-    size_t len; /* what was written, or would have been were cap larger */
+    size_t len; /* of the object so far, with the bytes that did not fit into cap */
     bool comma; /* the next member or item needs one before it */
 };
 
-/* Begins an object in out, which is borrowed until json_end(). */
+/* Starts an object in out, which is borrowed until json_end(). */
 void json_begin(struct json *json, char *out, size_t cap);
 
 /*
- * Adds a member whose value is the first max bytes of text, fewer where a character would be cut.
- * Text that is not UTF-8 is written as text_escape() does. NULL and "" add nothing: a member that
- * is absent is unknown.
+ * Adds a member whose value is the first max bytes of text, or fewer, so that no character is cut
+ * in half. Text that is not UTF-8 is escaped as text_escape() does. NULL and "" add nothing: an
+ * absent member means unknown.
  */
 void json_text(struct json *json, const char *name, const char *text, size_t max);
 
@@ -35,12 +35,13 @@ void json_list(struct json *json, const char *name);
 void json_list_item(struct json *json, const char *text);
 void json_list_end(struct json *json);
 
-/* Ends the object with a NUL behind it. Returns its length, 0 when cap is too small for both. */
+/* Ends the object and adds a NUL. Returns its length, 0 when cap is too small for both. */
 size_t json_end(struct json *json);
 
 /*
- * Copies an object that this module wrote with its \u escapes spelt out, as text that any encoding
- * has. Returns the length, 0 when cap is too small.
+ * Copies an object that this module wrote and adds a backslash to each \u escape: the database then
+ * stores the escape itself, in ASCII, which every encoding has. Returns the length, 0 when cap is
+ * too small.
  */
 size_t json_spell_out(const char *object, char *out, size_t cap);
 

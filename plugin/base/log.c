@@ -1,8 +1,8 @@
 /*
- * log.c: one line an event, through whatever the host gave us for it.
+ * log.c: writes one log line per event through the host's callback.
  *
- * The line is built on the stack, prefixed and cut. Callers escape what comes from clients; as a
- * last defence no control character leaves here, so that one event can never look like two.
+ * The line is built on the stack, prefixed and cut. Callers escape what comes from clients. As a
+ * last defence control characters are masked here, so one event can never look like two.
  */
 #include "base/log.h"
 
@@ -13,7 +13,7 @@
 
 static void mask_controls(char *line)
 {
-    for (; *line; line++) {
+    for (; *line != '\0'; line++) {
         if ((unsigned char)*line < 0x20 || *line == 0x7f)
             *line = '?';
     }
@@ -24,21 +24,21 @@ void log_line(const struct log_sink *sink, enum log_level level, const char *for
     static const char prefix[] = "pgsasl: ";
     static const char dots[] = "...";
     char line[LOG_LINE_MAX + 1];
-    const size_t room = sizeof(line) - (sizeof(prefix) - 1);
-    char *text = line + sizeof(prefix) - 1;
+    const size_t room = sizeof line - (sizeof prefix - 1);
+    char *text = line + sizeof prefix - 1;
     va_list arguments;
     int len;
 
-    if (!sink || !sink->emit)
+    if (sink == NULL || sink->emit == NULL)
         return;
-    memcpy(line, prefix, sizeof(prefix));
+    memcpy(line, prefix, sizeof prefix);
     va_start(arguments, format);
     len = vsnprintf(text, room, format, arguments);
     va_end(arguments);
     if (len < 0)
         strcpy(text, "a line that could not be formatted");
     else if ((size_t)len >= room)
-        memcpy(line + sizeof(line) - sizeof(dots), dots, sizeof(dots));
+        memcpy(line + sizeof line - sizeof dots, dots, sizeof dots);
     mask_controls(line);
     sink->emit(sink->context, level, line);
 }

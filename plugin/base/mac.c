@@ -1,7 +1,7 @@
 /*
  * mac.c: HMAC-SHA-256 by OpenSSL's EVP_MAC(3).
  *
- * struct mac is never defined: it is OpenSSL's context under our name. Fails by result.
+ * struct mac is never defined: it is OpenSSL's context under our name. Errors are return values.
  */
 #include "base/mac.h"
 

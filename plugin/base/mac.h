@@ -1,9 +1,9 @@
 /*
  * mac.h: HMAC-SHA-256 under a key that is used many times.
  *
- * Errors leave OpenSSL's queue, which the host reads after its own TLS calls, as the caller's
- * ERR_set_mark() says: mac_mark() and mac_forget_errors() enclose a group of calls. Nothing
- * here logs or blocks.
+ * The host reads OpenSSL's error queue after its own TLS calls, so our errors must not stay there:
+ * call mac_mark() before a group of calls and mac_forget_errors() after it. Nothing here logs or
+ * blocks.
  */
 #ifndef PGSASL_BASE_MAC_H
 #define PGSASL_BASE_MAC_H
@@ -19,10 +19,10 @@ struct mac;
 /* A MAC under key, to which nothing was added yet. NULL: no memory, or OpenSSL has no HMAC. */
 struct mac *mac_new(const uint8_t *key, size_t key_len);
 
-/* A copy that goes on by itself, so that threads may share the original. NULL: no memory. */
+/* An independent copy, so that threads may share the original. NULL: no memory. */
 struct mac *mac_dup(const struct mac *mac);
 
-/* Clears what it holds and frees it. NULL is tolerated. */
+/* Wipes and frees it. NULL is tolerated. */
 void mac_free(struct mac *mac);
 
 /* Adds bytes. data may be NULL when len is 0. */
@@ -34,7 +34,7 @@ bool mac_add_field(struct mac *mac, const void *data, size_t len);
 /* Writes the result, which the caller wipes, and frees mac whatever is returned. */
 bool mac_finish(struct mac *mac, uint8_t out_r[MAC_BYTES]);
 
-/* Between the two, what OpenSSL says of errors is forgotten. */
+/* mac_forget_errors() removes the errors that OpenSSL queued since mac_mark(). */
 void mac_mark(void);
 void mac_forget_errors(void);
 

@@ -1,10 +1,10 @@
 /*
  * options.c: the pgsasl_ options of the host's SASL configuration file, one table.
  *
- * The table drives reading, defaults, bounds and what a complaint says is accepted. A value that
- * cannot be used is one log line and makes the result OPTIONS_INVALID; the default is then
- * used instead. A connection string may hold a password: it is never logged, and every copy is
- * wiped before it is freed.
+ * The table drives reading, defaults, bounds and the accepted values that a log line names. An
+ * unusable value is logged once and makes the result OPTIONS_INVALID; the default is used instead.
+ * A connection string may contain a password: it is never logged, and every copy is wiped before
+ * it is freed.
  */
 #include "base/options.h"
 
@@ -20,10 +20,10 @@
 #include "base/text.h"
 
 enum option_type {
-    OPTION_STRING,   /* any text; may be secret, so it is never shown */
-    OPTION_OPTIONAL, /* the same, or nothing: the word none, or a value that is empty */
-    OPTION_PATH,     /* an absolute path, opened by others, or the word none */
-    OPTION_FILE,     /* an absolute path of a file that holds a connection string */
+    OPTION_STRING,   /* any text; may be secret, so it is never logged */
+    OPTION_OPTIONAL, /* the same; the word none or an empty value turns it off */
+    OPTION_PATH,     /* an absolute path, not opened here, or the word none */
+    OPTION_FILE,     /* the absolute path of a file that contains a connection string */
     OPTION_INT,
     OPTION_BOOL
 };
@@ -60,7 +60,7 @@ static const struct option_row rows[] = {
     {{"pgsasl_require_tls", "no"}, OPTION_BOOL, FIELD(require_tls), 0, 0, NULL},
 };
 
-enum { ROWS = sizeof(rows) / sizeof(*rows) };
+enum { ROWS = sizeof rows / sizeof *rows };
 
 static const struct {
     const char *word;
@@ -76,7 +76,7 @@ static const struct {
     {"0", false},
 };
 
-enum { SECRET_FILE_MAX = 64 * 1024, SHOWN_MAX = 256 };
+enum { SECRET_FILE_MAX = 64 * 1024, LOGGED_VALUE_MAX = 256 };
 
 static const char no_memory[] = "is lost: out of memory";
 static const char cannot_read[] = "cannot be read";
@@ -97,23 +97,21 @@ static struct value trimmed(const char *text, size_t len)
 {
     static const char blanks[] = " \t\r\n\v\f";
 
-    while (len > 0 && memchr(blanks, text[len - 1], sizeof(blanks) - 1))
+    while (len > 0 && memchr(blanks, text[len - 1], sizeof blanks - 1) != NULL)
         len--;
-    while (len > 0 && memchr(blanks, *text, sizeof(blanks) - 1)) {
+    while (len > 0 && memchr(blanks, *text, sizeof blanks - 1) != NULL) {
         text++;
         len--;
     }
     return (struct value){text, len};
 }
 
-/* What the host has under name: of length 0 where it is empty, and NULL as well where it is not
- * set.
- */
-static struct value ask(const struct options_source *source, const char *name)
+/* The host's value of an option. Empty: length 0. Not set: length 0, and at is NULL. */
+static struct value host_value(const struct options_source *source, const char *name)
 {
     const char *text = source->get(source->context, name);
 
-    return text ? trimmed(text, strlen(text)) : (struct value){NULL, 0};
+    return text != NULL ? trimmed(text, strlen(text)) : (struct value){NULL, 0};
 }
 
 /* Compares without regard to ASCII case, whatever the locale. word is lower case. */
@@ -137,14 +135,14 @@ static char **string_field(const struct option_row *row, struct options *options
     return (char **)((char *)options + row->offset);
 }
 
-/* Each put_ function sets the row's field. NULL, or what is wrong with the value. */
+/* Each put_ function sets the row's field. Returns NULL, or what is wrong with the value. */
 
 static const char *put_string(
     const struct option_row *row, struct value value, struct options *options)
 {
     char *copy = strndup(value.at, value.len);
 
-    if (!copy)
+    if (copy == NULL)
         return no_memory;
     *string_field(row, options) = copy;
     return NULL;
@@ -168,7 +166,7 @@ static const char *put_int(
     for (size_t i = 0; i < value.len; i++) {
         if (value.at[i] < '0' || value.at[i] > '9')
             return "is not a whole number";
-        /* Bounded before it can overflow; what is past the bounds stays past them. */
+        /* Past the upper bound no more digits are added, so the number cannot overflow. */
         if (number <= row->most)
             number = number * 10 + (value.at[i] - '0');
     }
@@ -181,7 +179,7 @@ static const char *put_int(
 static const char *put_bool(
     const struct option_row *row, struct value value, struct options *options)
 {
-    for (size_t i = 0; i < sizeof(bool_words) / sizeof(*bool_words); i++) {
+    for (size_t i = 0; i < sizeof bool_words / sizeof *bool_words; i++) {
         if (is_word(value, bool_words[i].word)) {
             *(bool *)((char *)options + row->offset) = bool_words[i].value;
             return NULL;
@@ -209,15 +207,14 @@ static const char *put(const struct option_row *row, struct value value, struct 
     return "is of no known type";
 }
 
-/* One line: the option, its value where that is no secret, what is wrong with it and what would be
- * right. */
-static void complain(
+/* Logs the option, its value unless it may be secret, what is wrong, and what is accepted. */
+static void log_bad_value(
     struct reader *reader, const struct option_row *row, struct value value, const char *problem)
 {
-    char shown[SHOWN_MAX];
+    char shown[LOGGED_VALUE_MAX];
 
     reader->invalid = true;
-    (void)text_escape(shown, sizeof(shown), value.at, value.len);
+    (void)text_escape(shown, sizeof shown, value.at, value.len);
     switch (row->type) {
     case OPTION_STRING:
     case OPTION_OPTIONAL:
@@ -246,31 +243,31 @@ static void complain(
 static void read_row(struct reader *reader, const struct option_row *row)
 {
     struct value fallback = {row->info.fallback, strlen(row->info.fallback)};
-    struct value value = ask(reader->source, row->info.name);
+    struct value value = host_value(reader->source, row->info.name);
     const char *problem = NULL;
 
     if (row->type == OPTION_OPTIONAL && value.at != NULL && value.len == 0)
         return;
     if (value.len > 0) {
         problem = put(row, value, reader->options);
-        if (!problem)
+        if (problem == NULL)
             return;
-        complain(reader, row, value, problem);
+        log_bad_value(reader, row, value, problem);
     }
-    if (fallback.len > 0 && put(row, fallback, reader->options) && !problem)
-        complain(reader, row, fallback, no_memory);
+    if (fallback.len > 0 && put(row, fallback, reader->options) != NULL && problem == NULL)
+        log_bad_value(reader, row, fallback, no_memory);
 }
 
-/* NULL where the file may be trusted to hold a secret, else what is wrong with it. */
+/* NULL: the file is safe to read a secret from; else what is wrong with it. */
 static const char *file_fault(const struct stat *status)
 {
     if (!S_ISREG(status->st_mode))
         return "is not a regular file";
     if (status->st_uid != 0 && status->st_uid != geteuid())
         return "belongs to another user; make it root's";
-    if (status->st_mode & (S_IROTH | S_IWOTH))
+    if ((status->st_mode & (S_IROTH | S_IWOTH)) != 0)
         return "can be read or written by all users; make it mode 0600, or 0640 for Exim's group";
-    if (status->st_mode & S_IWGRP)
+    if ((status->st_mode & S_IWGRP) != 0)
         return "can be written by its group; make it mode 0600, or 0640 for Exim's group";
     return NULL;
 }
@@ -291,9 +288,8 @@ static ssize_t read_all(int fd, char *out, size_t cap)
     return (ssize_t)used;
 }
 
-/* Copies the connection string out of a file's first len bytes. NULL, or what is wrong with them.
- */
-static const char *take_text(const char *bytes, size_t len, char **text_r)
+/* Copies the connection string from a file's first len bytes. NULL, or what is wrong with them. */
+static const char *copy_text(const char *bytes, size_t len, char **text_r)
 {
     struct value value = trimmed(bytes, len);
 
@@ -301,14 +297,13 @@ static const char *take_text(const char *bytes, size_t len, char **text_r)
         return "is larger than 64 KiB";
     if (value.len == 0)
         return "is empty";
-    if (memchr(value.at, '\0', value.len))
+    if (memchr(value.at, '\0', value.len) != NULL)
         return "holds a NUL";
     *text_r = strndup(value.at, value.len);
-    return *text_r ? NULL : no_memory;
+    return *text_r == NULL ? no_memory : NULL;
 }
 
-/* Reads an open file's text. NULL, or what is wrong; *error_r is then an errno, or 0 where none
- * says more. */
+/* Reads an open file's text. NULL, or what is wrong; then *error_r is the errno, 0 if none fits. */
 static const char *load_from(int fd, char **text_r, int *error_r)
 {
     struct stat status;
@@ -321,62 +316,62 @@ static const char *load_from(int fd, char **text_r, int *error_r)
         return fault;
     }
     fault = file_fault(&status);
-    if (fault)
+    if (fault != NULL)
         return fault;
     buffer = malloc(SECRET_FILE_MAX + 1);
-    if (!buffer)
+    if (buffer == NULL)
         return no_memory;
     len = read_all(fd, buffer, SECRET_FILE_MAX + 1);
     if (len < 0) {
         *error_r = errno;
         fault = cannot_read;
     } else {
-        fault = take_text(buffer, (size_t)len, text_r);
+        fault = copy_text(buffer, (size_t)len, text_r);
     }
     secret_wipe(buffer, SECRET_FILE_MAX + 1);
     free(buffer);
     return fault;
 }
 
-/* Reads the file at path, which option name gives, into *text_r, or says in one line why not. */
+/* Reads the file that the option name names into *text_r, or logs why that failed. */
 static void load(struct reader *reader, const char *name, const char *path, char **text_r)
 {
-    /* Not blocking, as a FIFO without a writer would hold up the host's start. */
+    /* O_NONBLOCK: opening a FIFO without a writer would block the host's start. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     int error = fd < 0 ? errno : 0;
     const char *fault = fd < 0 ? cannot_read : load_from(fd, text_r, &error);
-    char shown[SHOWN_MAX];
+    char shown[LOGGED_VALUE_MAX];
 
     if (fd >= 0)
         (void)close(fd);
-    if (!fault)
+    if (fault == NULL)
         return;
     reader->invalid = true;
-    (void)text_escape(shown, sizeof(shown), path, strlen(path));
+    (void)text_escape(shown, sizeof shown, path, strlen(path));
     log_line(reader->log, LOG_PROBLEM, "%s: the file \"%s\" %s%s%s", name, shown, fault,
         error != 0 ? ": " : "", error != 0 ? strerrordesc_np(error) : "");
 }
 
-static void drop(char **string)
+static void wipe_and_free(char **string)
 {
     secret_wipe_string(*string);
     free(*string);
     *string = NULL;
 }
 
-/* Resolves one connection string, which is in an option or in the file that another one names. */
+/* Reads a connection string from its file, if the option name_file names one. Both set: an error. */
 static void resolve_conninfo(struct reader *reader, const char *name, char **text, const char *path)
 {
     char file_name[64];
 
-    if (!path)
+    if (path == NULL)
         return;
-    (void)snprintf(file_name, sizeof(file_name), "%s_file", name);
-    if (*text) {
+    (void)snprintf(file_name, sizeof file_name, "%s_file", name);
+    if (*text != NULL) {
         log_line(reader->log, LOG_PROBLEM, "%s and %s are both set; accepted: one of them", name,
             file_name);
         reader->invalid = true;
-        drop(text);
+        wipe_and_free(text);
         return;
     }
     load(reader, file_name, path, text);
@@ -387,8 +382,9 @@ enum options_result options_read(
 {
     struct reader reader = {source, log, options_r, false};
 
-    memset(options_r, 0, sizeof(*options_r));
-    if (ask(source, "pgsasl_conninfo").len == 0 && ask(source, "pgsasl_conninfo_file").len == 0)
+    memset(options_r, 0, sizeof *options_r);
+    if (host_value(source, "pgsasl_conninfo").len == 0 &&
+        host_value(source, "pgsasl_conninfo_file").len == 0)
         return OPTIONS_NOT_CONFIGURED;
     for (size_t i = 0; i < ROWS; i++)
         read_row(&reader, &rows[i]);
@@ -403,7 +399,7 @@ void options_free(struct options *options)
     for (size_t i = 0; i < ROWS; i++) {
         if (rows[i].type == OPTION_INT || rows[i].type == OPTION_BOOL)
             continue;
-        drop(string_field(&rows[i], options));
+        wipe_and_free(string_field(&rows[i], options));
     }
 }
 

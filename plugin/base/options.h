@@ -13,9 +13,9 @@
 #include "base/log.h"
 
 struct options {
-    char *conninfo; /* pgsasl_conninfo, or what pgsasl_conninfo_file holds; NULL: not configured */
+    char *conninfo; /* pgsasl_conninfo, or the text of pgsasl_conninfo_file; NULL: not configured */
     char *conninfo_file;
-    char *audit_conninfo; /* NULL: audit rows go where look-ups go */
+    char *audit_conninfo; /* NULL: audit rows go to the database of the look-ups */
     char *audit_conninfo_file;
     char *user_query;
     char *audit_query;
@@ -30,7 +30,7 @@ struct options {
     bool require_tls;
 };
 
-/* Asks the host for an option by its whole name; NULL where it is not set. The host owns it. */
+/* get returns an option of the host by its whole name, NULL: not set. The host owns the value. */
 struct options_source {
     const char *(*get)(void *context, const char *name);
     void *context;
@@ -44,16 +44,16 @@ enum options_result {
 };
 
 /*
- * Reads all options, and the files that hold conninfo strings. Call it in init, while paths can be
- * opened. *options_r is overwritten and must be given to options_free() whatever is returned.
+ * Reads all options and the files with conninfo strings. Call it in init, while paths can be
+ * opened. *options_r is overwritten; whatever is returned, free it with options_free().
  */
 enum options_result options_read(
     const struct options_source *source, const struct log_sink *log, struct options *options_r);
 
-/* Frees and wipes (a conninfo may hold a password). */
+/* Wipes and frees (a conninfo may contain a password). */
 void options_free(struct options *options);
 
-/* One row of the table, for --help texts and the documentation check. */
+/* One row of the table, for the check of the documentation. */
 struct option_info {
     const char *name;
     const char *fallback; /* the default as it would be written, "" for none */

@@ -1,8 +1,8 @@
 /*
- * secret.c: wiping and comparing secret bytes by OpenSSL, drawing random ones from the kernel.
+ * secret.c: wipes and compares secret bytes with OpenSSL, reads random ones from the kernel.
  *
  * Nothing here allocates, logs, blocks or takes a lock. OpenSSL's own generator has locks, and a
- * child that was forked while another thread held one would wait for it for ever.
+ * child that was forked while another thread held one would wait for it forever.
  */
 #include "base/secret.h"
 
@@ -15,13 +15,13 @@
 
 void secret_wipe(void *secret, size_t capacity)
 {
-    if (secret)
+    if (secret != NULL)
         OPENSSL_cleanse(secret, capacity);
 }
 
 void secret_wipe_string(char *secret)
 {
-    if (secret)
+    if (secret != NULL)
         OPENSSL_cleanse(secret, strlen(secret));
 }
 

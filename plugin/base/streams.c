@@ -1,9 +1,9 @@
 /*
- * streams.c: fills the closed ones of the descriptors 0 to 2 for a while.
+ * streams.c: puts placeholders into those of descriptors 0 to 2 that are closed.
  *
- * What fills them is a descriptor of the root directory opened with O_PATH: it needs no file and no
- * permission in a chroot, and read(2) and write(2) on it fail with EBADF as on a closed one. What
- * the host itself puts in its place meanwhile is left alone.
+ * A placeholder is the root directory opened with O_PATH: that needs no file and no permission in a
+ * chroot, and read(2) and write(2) on it fail with EBADF as on a closed descriptor. If the host
+ * replaces a placeholder by something of its own, that is not closed.
  */
 #include "base/streams.h"
 

@@ -1,9 +1,9 @@
 /*
- * text.c: questions about client bytes, and their safe rendering.
+ * text.c: examines client bytes and renders them safely.
  *
- * One decoder and one table of invisible characters serve all. Bytes are read once, left to right
- * (or right to left when trimming), never past their length. Nothing is allocated, kept or looked
- * up in the locale.
+ * All functions share one decoder and one table of invisible characters. Bytes are read once, left
+ * to right (or right to left when trimming), never past their length. Nothing is allocated or kept,
+ * and the locale is not consulted.
  */
 #include "base/text.h"
 
@@ -23,7 +23,7 @@ static const struct shape {
 };
 
 /*
- * Characters that leave no mark at either end of a word, in order: White_Space, controls (Cc), the
+ * Characters that nobody sees at either end of a word, in order: White_Space, controls (Cc), the
  * invisible part of format (Cf), and fillers that print as blanks. Variation selectors are absent,
  * as they belong to the character before them; so are the Arabic and Egyptian format characters
  * that do print.
@@ -58,7 +58,7 @@ size_t text_decode(const char *text, size_t len, uint32_t *character_r)
 {
     const unsigned char *bytes = (const unsigned char *)text;
     const struct shape *shape = shapes;
-    const struct shape *end = shapes + sizeof(shapes) / sizeof(*shapes);
+    const struct shape *end = shapes + sizeof shapes / sizeof *shapes;
     uint32_t character;
 
     if (len == 0)
@@ -80,7 +80,7 @@ size_t text_decode(const char *text, size_t len, uint32_t *character_r)
     return shape->len;
 }
 
-/* As text_decode(), for the character that text ends with. */
+/* As text_decode(), for the last character of text. */
 static size_t decode_last(const char *text, size_t len, uint32_t *character_r)
 {
     size_t back = 1;
@@ -94,7 +94,7 @@ static size_t decode_last(const char *text, size_t len, uint32_t *character_r)
 
 static bool is_invisible(uint32_t character)
 {
-    for (size_t i = 0; i < sizeof(invisible) / sizeof(*invisible); i++) {
+    for (size_t i = 0; i < sizeof invisible / sizeof *invisible; i++) {
         if (character <= invisible[i].last)
             return character >= invisible[i].first;
     }
@@ -141,11 +141,11 @@ size_t text_escape(char *out, size_t cap, const char *text, size_t len)
 {
     static const char dots[] = "...";
     size_t used = 0;
-    size_t cut = 0; /* the last end of an escape after which the dots still fit */
+    size_t cut = 0; /* the end of the last escape after which the dots still fit */
     char piece[4];
     size_t piece_len;
 
-    if (cap < sizeof(dots)) {
+    if (cap < sizeof dots) {
         if (cap > 0)
             out[0] = '\0';
         return 0;
@@ -153,12 +153,12 @@ size_t text_escape(char *out, size_t cap, const char *text, size_t len)
     for (size_t i = 0; i < len; i++) {
         piece_len = escape_byte((unsigned char)text[i], piece);
         if (used + piece_len >= cap) {
-            memcpy(out + cut, dots, sizeof(dots));
-            return cut + sizeof(dots) - 1;
+            memcpy(out + cut, dots, sizeof dots);
+            return cut + sizeof dots - 1;
         }
         memcpy(out + used, piece, piece_len);
         used += piece_len;
-        if (used + sizeof(dots) <= cap)
+        if (used + sizeof dots <= cap)
             cut = used;
     }
     out[used] = '\0';

@@ -1,5 +1,5 @@
 /*
- * text.h: questions about client bytes, and their safe rendering.
+ * text.h: examines client bytes and renders them safely.
  *
  * Every function takes (pointer, length); none needs a terminating NUL, allocates, or consults the
  * locale.
@@ -18,8 +18,8 @@
 bool text_is_utf8(const char *text, size_t len);
 
 /*
- * Reads the character that text begins with. Returns its length in bytes, 0 where there is none
- * that is well-formed.
+ * Reads the first character of text. Returns its length in bytes, 0 where it is not well-formed or
+ * there is none.
  */
 size_t text_decode(const char *text, size_t len, uint32_t *character_r);
 
@@ -33,7 +33,7 @@ size_t text_escape(char *out, size_t cap, const char *text, size_t len);
 /*
  * Narrows *text_io, *len_io to the part without white space and invisible characters at either end:
  * ASCII and Unicode white space, control and format characters, zero-width characters, BOM. text
- * must be well-formed UTF-8. Returns true when something was taken off.
+ * must be well-formed UTF-8. Returns true when something was removed.
  */
 bool text_trim(const char **text_io, size_t *len_io);
 

@@ -78,7 +78,7 @@ static int login_step(void *conn_context, sasl_server_params_t *sparams, const c
     *out_len = 9;
     if (in_len == 0)
         return SASL_CONTINUE;
-    if (in_len > sizeof(login->name))
+    if (in_len > sizeof login->name)
         return SASL_BADPROT;
     memcpy(login->name, in, in_len);
     login->name_len = in_len;

@@ -55,14 +55,14 @@ static const uint64_t second = 1000000000;
 enum { TTL_S = 600 };
 
 static char directory[] = "/tmp/test_cache.XXXXXX";
-static char path[sizeof(directory) + 16], other[sizeof(directory) + 16];
+static char path[sizeof directory + 16], other[sizeof directory + 16];
 
 static struct cache *open_cache(void)
 {
     char error[256] = "";
-    struct cache *cache = cache_open(path, TTL_S, error, sizeof(error));
+    struct cache *cache = cache_open(path, TTL_S, error, sizeof error);
 
-    if (!cache)
+    if (cache == NULL)
         fail_msg("%s", error);
     return cache;
 }
@@ -371,12 +371,12 @@ CACHE_TEST(a_torn_entry_misses)
             struct entry torn = {{whole[mix & 1].tag[0], whole[mix >> 1 & 1].tag[1]},
                 whole[mix >> 2 & 1].time, whole[mix >> 3].seal};
 
-            write_at(offset_of(0, 3), &torn, sizeof(torn));
+            write_at(offset_of(0, 3), &torn, sizeof torn);
             for (int k = 0; k < 2; k++) {
-                bool is_whole = memcmp(&torn, &whole[k], sizeof(torn)) == 0;
+                bool is_whole = memcmp(&torn, &whole[k], sizeof torn) == 0;
                 bool live = cases[i].number[k] != 0 && cases[i].time_s[k] > 400;
                 bool twin = cases[i].number[0] == cases[i].number[1] &&
-                            memcmp(&torn, &whole[!k], sizeof(torn)) == 0 &&
+                            memcmp(&torn, &whole[!k], sizeof torn) == 0 &&
                             cases[i].time_s[!k] > 400;
 
                 if (find_number(cache, cases[i].number[k]) != ((is_whole && live) || twin))
@@ -503,7 +503,7 @@ static struct look look_at_file(void)
     if (S_ISREG(look.status.st_mode)) {
         int fd = open(path, O_RDONLY);
 
-        look.length = read(fd, look.content, sizeof(look.content));
+        look.length = read(fd, look.content, sizeof look.content);
         close(fd);
     }
     return look;
@@ -514,7 +514,7 @@ static bool same_look(const struct look *a, const struct look *b)
     return a->status.st_ino == b->status.st_ino && a->status.st_mode == b->status.st_mode &&
            a->status.st_size == b->status.st_size && a->length == b->length &&
            a->status.st_mtim.tv_nsec == b->status.st_mtim.tv_nsec &&
-           memcmp(a->content, b->content, sizeof(a->content)) == 0;
+           memcmp(a->content, b->content, sizeof a->content) == 0;
 }
 
 CACHE_TEST(refused_files_stay_as_they_are)
@@ -550,9 +550,9 @@ CACHE_TEST(refused_files_stay_as_they_are)
         cache_close(open_cache());
         cases[i].spoil();
         before = look_at_file();
-        if (cache_open(path, TTL_S, error, sizeof(error)))
+        if (cache_open(path, TTL_S, error, sizeof error) != NULL)
             fail_msg("%s: taken", cases[i].proves);
-        if (strstr(error, path) != error || !strstr(error, cases[i].error))
+        if (strstr(error, path) != error || strstr(error, cases[i].error) == NULL)
             fail_msg("%s: %s", cases[i].proves, error);
         after = look_at_file();
         if (!same_look(&before, &after))
@@ -597,7 +597,7 @@ static bool cannot_be_made(void)
 {
     char error[256];
 
-    return cache_open(path, TTL_S, error, sizeof(error)) == NULL &&
+    return cache_open(path, TTL_S, error, sizeof error) == NULL &&
            strstr(error, "File too large") != NULL;
 }
 
@@ -626,13 +626,13 @@ CACHE_TEST(where_no_file_can_be_made_nothing_hits)
     char long_path[PATH_MAX + 1];
     char error[256];
 
-    assert_null(cache_open("/nowhere/cache", TTL_S, error, sizeof(error)));
+    assert_null(cache_open("/nowhere/cache", TTL_S, error, sizeof error));
     assert_string_equal(error, "/nowhere/cache: No such file or directory");
     memset(long_path, 'x', PATH_MAX);
-    memcpy(long_path, directory, sizeof(directory) - 1);
-    long_path[sizeof(directory) - 1] = '/';
+    memcpy(long_path, directory, sizeof directory - 1);
+    long_path[sizeof directory - 1] = '/';
     long_path[PATH_MAX - 1] = '\0';
-    assert_null(cache_open(long_path, TTL_S, error, sizeof(error)));
+    assert_null(cache_open(long_path, TTL_S, error, sizeof error));
     assert_non_null(strstr(error, "File name too long"));
     assert_int_equal(names_in_directory(), 0);
 }
@@ -700,15 +700,15 @@ static void in_processes(bool (*body)(unsigned number))
 
 static struct question question_of(unsigned number, char text_r[2][16])
 {
-    snprintf(text_r[0], sizeof(text_r[0]), "%u", number);
-    snprintf(text_r[1], sizeof(text_r[1]), "password %u", number);
+    snprintf(text_r[0], sizeof text_r[0], "%u", number);
+    snprintf(text_r[1], sizeof text_r[1], "password %u", number);
     return (struct question){text_r[0], "$2b$x", text_r[1], strlen(text_r[1])};
 }
 
 static bool open_and_store(unsigned number)
 {
     char error[256];
-    struct cache *cache = cache_open(path, TTL_S, error, sizeof(error));
+    struct cache *cache = cache_open(path, TTL_S, error, sizeof error);
     char text[2][16];
     struct question question = question_of(number, text);
 
@@ -818,13 +818,13 @@ static struct {
 
 static bool holds_secret(const volatile uint8_t *at, size_t length)
 {
-    for (size_t i = 0; i + sizeof(needles[0]) <= length; i++) {
+    for (size_t i = 0; i + sizeof needles[0] <= length; i++) {
         for (size_t k = 0; k < ROWS(needles); k++) {
             size_t same = 0;
 
-            while (same < sizeof(needles[k]) && at[i + same] == needles[k][same])
+            while (same < sizeof needles[k] && at[i + same] == needles[k][same])
                 same++;
-            if (same == sizeof(needles[k]))
+            if (same == sizeof needles[k])
                 return true;
         }
     }
@@ -835,7 +835,7 @@ static void search_and_free(void *block, const char *file, int line)
 {
     (void)file;
     (void)line;
-    if (block) {
+    if (block != NULL) {
         freed.blocks++;
         freed.with_secret += holds_secret(block, malloc_usable_size(block));
     }
@@ -865,11 +865,11 @@ enum step { LEAVE_BEHIND, OPEN, STORE, LOOK_UP, CLOSE };
 static __attribute__((noinline)) void take_step(enum step step)
 {
     static const struct question question = {"7", "$2b$x", BYTES(SECRET)};
-    uint8_t left[sizeof(needles[0])];
+    uint8_t left[sizeof needles[0]];
 
     switch (step) {
     case LEAVE_BEHIND:
-        memcpy(left, needles[0], sizeof(left));
+        memcpy(left, needles[0], sizeof left);
         __asm__ volatile("" : : "r"(left) : "memory"); /* keeps the compiler from dropping it */
         break;
     case OPEN:
@@ -922,17 +922,17 @@ CACHE_TEST(neither_key_nor_password_stays)
     struct cache *cache = open_cache();
     union cache_key digest;
 
-    memcpy(needles[0], SECRET, sizeof(needles[0]));
+    memcpy(needles[0], SECRET, sizeof needles[0]);
     assert_int_equal(pread(cache->fd, needles[1], KEY_BYTES, offsetof(struct header, key)), 32);
     assert_true(make_key(cache, "7", "$2b$x", BYTES(SECRET), &digest));
-    memcpy(needles[2], digest.bytes, sizeof(needles[2]));
+    memcpy(needles[2], digest.bytes, sizeof needles[2]);
     cache_close(cache);
 
-    memset(&freed, 0, sizeof(freed));
+    memset(&freed, 0, sizeof freed);
     search_and_free(memcpy(malloc(32), needles[1], 32), "", 0);
     assert_int_equal(freed.with_secret, 1); /* the control */
     assert_true(found_on_stack(LEAVE_BEHIND));
-    memset(&freed, 0, sizeof(freed));
+    memset(&freed, 0, sizeof freed);
     for (enum step step = OPEN; step <= CLOSE; step++) {
         if (found_on_stack(step))
             fail_msg("step %d leaves it on the stack", (int)step);
@@ -976,10 +976,10 @@ static int empty_directory(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    if (!mkdtemp(directory))
+    if (mkdtemp(directory) == NULL)
         return -1;
-    snprintf(path, sizeof(path), "%s/cache", directory);
-    snprintf(other, sizeof(other), "%s/other", directory);
+    snprintf(path, sizeof path, "%s/cache", directory);
+    snprintf(other, sizeof other, "%s/other", directory);
     return 0;
 }
 

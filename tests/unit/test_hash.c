@@ -202,7 +202,7 @@ static int set_up(void **state)
     /* The doubles replace all other calls: without these the linker may omit a library. */
     assert_non_null(crypt_preferred_method());
     assert_non_null(argon2_error_message(ARGON2_OK));
-    memset(&seen, 0, sizeof(seen));
+    memset(&seen, 0, sizeof seen);
     return 0;
 }
 
@@ -215,7 +215,7 @@ TEST_WITH(vectors_match_their_password_only, set_up, NULL)
         size_t len = strlen(v->password);
         char longer[256];
 
-        snprintf(longer, sizeof(longer), "%sx", v->password);
+        snprintf(longer, sizeof longer, "%sx", v->password);
         check_result(v->producer, v->stored, verify(v->stored, v->password, len), HASH_MATCH);
         check_result("longer", v->stored, verify(v->stored, longer, len + 1), HASH_MISMATCH);
         if (len > 0) {
@@ -286,7 +286,7 @@ TEST_WITH(dovecots_prefixes_are_read_in_either_case, set_up, NULL)
             if (strncmp(v->stored, rows[i].prefix, strlen(rows[i].prefix)) != 0)
                 continue;
             snprintf(
-                other, sizeof(other), "%s%s", rows[i].other, v->stored + strlen(rows[i].prefix));
+                other, sizeof other, "%s%s", rows[i].other, v->stored + strlen(rows[i].prefix));
             check_result(
                 v->producer, other, verify(other, v->password, strlen(v->password)), HASH_MATCH);
             met = true;
@@ -300,9 +300,9 @@ TEST_WITH(dovecots_prefixes_are_read_in_either_case, set_up, NULL)
 TEST_WITH(a_bcrypt_salt_may_have_spare_bits_set, set_up, NULL)
 {
     static const char stored[] = "$2b$04$w9ONQ1Wwmwf1I37ii/gn/OlylD0wZ32lS4lsVSVS/q2LufvoeetxC";
-    char other[sizeof(stored)];
+    char other[sizeof stored];
 
-    memcpy(other, stored, sizeof(stored));
+    memcpy(other, stored, sizeof stored);
     assert_int_equal(other[28], 'O');
     other[28] = 'P';
     assert_int_equal(verify(other, BYTES("correct horse")), HASH_MATCH);
@@ -315,11 +315,11 @@ TEST_WITH(scram_compares_both_keys, set_up, NULL)
     static const char good[] =
         "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
         "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
-    char stored_key[sizeof(good)], server_key[sizeof(good)];
+    char stored_key[sizeof good], server_key[sizeof good];
 
-    memcpy(stored_key, good, sizeof(good));
+    memcpy(stored_key, good, sizeof good);
     strstr(stored_key, "WG5d")[0] = 'X';
-    memcpy(server_key, good, sizeof(good));
+    memcpy(server_key, good, sizeof good);
     strstr(server_key, "wfPL")[0] = 'x';
     assert_int_equal(verify(good, BYTES("pencil")), HASH_MATCH);
     assert_int_equal(verify(stored_key, BYTES("pencil")), HASH_MISMATCH);
@@ -372,10 +372,10 @@ TEST_WITH(trailing_bytes_deny, set_up, NULL)
         char longer[HASH_MAX];
 
         for (size_t j = 0; j < ROWS(tails); j++) {
-            snprintf(longer, sizeof(longer), "%s%s", v->stored, tails[j]);
+            snprintf(longer, sizeof longer, "%s%s", v->stored, tails[j]);
             if (verify(longer, v->password, strlen(v->password)) == HASH_MATCH)
                 fail_msg("matches: %s", longer);
-            snprintf(longer, sizeof(longer), "%s%s", tails[j], v->stored);
+            snprintf(longer, sizeof longer, "%s%s", tails[j], v->stored);
             check_result("with something before it", longer,
                 verify(longer, v->password, strlen(v->password)), HASH_UNUSABLE);
         }
@@ -699,17 +699,17 @@ TEST_WITH(a_password_that_would_be_cut_is_refused_after_the_work, set_up, NULL)
     } rows[] = {
         {"bcrypt, 72 bytes", bcrypt, BYTES(p72), HASH_MATCH},
         {"bcrypt, 73 bytes", bcrypt, BYTES(p73), HASH_MISMATCH},
-        {"bcrypt, 72 bytes and a NUL", bcrypt, p72, sizeof(p72), HASH_MISMATCH},
+        {"bcrypt, 72 bytes and a NUL", bcrypt, p72, sizeof p72, HASH_MISMATCH},
         {"bcrypt, a NUL at the end", horse, BYTES("correct horse\0"), HASH_MISMATCH},
         {"bcrypt, a NUL and more", horse, BYTES("correct horse\0more"), HASH_MISMATCH},
         {"bcrypt of nothing, a NUL", empty, BYTES("\0"), HASH_MISMATCH},
         {"SHA-crypt, a NUL and more", sha, BYTES("correct horse\0more"), HASH_MISMATCH},
-        {"SHA-crypt, the longest that libcrypt takes", sha, p511, sizeof(p511), HASH_MISMATCH},
-        {"SHA-crypt, longer", sha, p512, sizeof(p512), HASH_MISMATCH},
+        {"SHA-crypt, the longest that libcrypt takes", sha, p511, sizeof p511, HASH_MISMATCH},
+        {"SHA-crypt, longer", sha, p512, sizeof p512, HASH_MISMATCH},
     };
 
-    memset(p511, 'p', sizeof(p511));
-    memset(p512, 'p', sizeof(p512));
+    memset(p511, 'p', sizeof p511);
+    memset(p512, 'p', sizeof p512);
     for (size_t i = 0; i < ROWS(rows); i++) {
         seen.work = 0;
         check_result(rows[i].what, rows[i].stored,
@@ -810,7 +810,7 @@ static int lend_memory(uint8_t **memory, size_t size)
     static uint8_t lent[64 * 1024];
 
     *memory = lent;
-    return size <= sizeof(lent) ? ARGON2_OK : ARGON2_MEMORY_ALLOCATION_ERROR;
+    return size <= sizeof lent ? ARGON2_OK : ARGON2_MEMORY_ALLOCATION_ERROR;
 }
 
 static void take_memory_back(uint8_t *memory, size_t size)
@@ -825,9 +825,9 @@ TEST_WITH(no_thread_is_started, set_up, NULL)
                                 "$q7bXVF3pIrxThsegIO0C8ymK47rJY+T38U+820n3FT8";
     uint8_t out[32], salt[16] = {0};
     argon2_context control = {.out = out,
-        .outlen = sizeof(out),
+        .outlen = sizeof out,
         .salt = salt,
-        .saltlen = sizeof(salt),
+        .saltlen = sizeof salt,
         .m_cost = 64,
         .t_cost = 2,
         .lanes = 4,
@@ -877,7 +877,7 @@ TEST_WITH(crypt_memory_is_wiped_by_capacity, set_up, NULL)
     static const bool fail[] = {false, true};
 
     for (size_t i = 0; i < ROWS(fail); i++) {
-        memset(&seen, 0, sizeof(seen));
+        memset(&seen, 0, sizeof seen);
         seen.fail = fail[i];
         seen.crypt_errno = ENOMEM;
         (void)verify("$2b$04$" SALT_22 DIGEST_31, BYTES("x"));

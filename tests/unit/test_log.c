@@ -55,8 +55,8 @@ TEST(a_long_line_is_cut_with_dots)
     static const struct {
         size_t text, line;
     } cases[] = {
-        {LOG_LINE_MAX - (sizeof(prefix) - 1), LOG_LINE_MAX},
-        {LOG_LINE_MAX - (sizeof(prefix) - 1) + 1, LOG_LINE_MAX},
+        {LOG_LINE_MAX - (sizeof prefix - 1), LOG_LINE_MAX},
+        {LOG_LINE_MAX - (sizeof prefix - 1) + 1, LOG_LINE_MAX},
         {3 * LOG_LINE_MAX, LOG_LINE_MAX},
     };
     static char text[3 * LOG_LINE_MAX + 1];

@@ -23,7 +23,7 @@ struct setting {
 };
 
 static char directory[] = "/tmp/test_options.XXXXXX";
-static char path[sizeof(directory) + 16];
+static char path[sizeof directory + 16];
 
 static struct {
     unsigned lines;
@@ -37,15 +37,14 @@ static void collect(void *context, enum log_level level, const char *line)
     assert_int_equal(level, LOG_PROBLEM);
     assert_int_equal(strncmp(line, "pgsasl: ", 8), 0);
     logged.lines++;
-    snprintf(logged.last, sizeof(logged.last), "%s", line);
-    snprintf(
-        logged.all + strlen(logged.all), sizeof(logged.all) - strlen(logged.all), "%s\n", line);
+    snprintf(logged.last, sizeof logged.last, "%s", line);
+    snprintf(logged.all + strlen(logged.all), sizeof logged.all - strlen(logged.all), "%s\n", line);
 }
 
 /* The settings end with one without a name. */
 static const char *get(void *context, const char *name)
 {
-    for (const struct setting *setting = context; setting->name; setting++) {
+    for (const struct setting *setting = context; setting->name != NULL; setting++) {
         if (strcmp(setting->name, name) == 0)
             return setting->value;
     }
@@ -57,8 +56,8 @@ static enum options_result read_settings(struct setting *settings, struct option
     const struct options_source source = {get, settings};
     const struct log_sink log = {collect, NULL};
 
-    memset(&logged, 0, sizeof(logged));
-    memset(options_r, 'X', sizeof(*options_r));
+    memset(&logged, 0, sizeof logged);
+    memset(options_r, 'X', sizeof *options_r);
     return options_read(&source, &log, options_r);
 }
 
@@ -204,7 +203,7 @@ TEST(numbers_are_within_bounds)
         long number;
 
         assert_int_equal(read_one(cases[i].name, cases[i].value, &got), OPTIONS_OK);
-        memcpy(&number, (char *)&got + cases[i].offset, sizeof(number));
+        memcpy(&number, (char *)&got + cases[i].offset, sizeof number);
         if (number != cases[i].want || logged.lines > 0)
             fail_msg("%s %s: %ld", cases[i].name, cases[i].value, number);
         options_free(&got);
@@ -288,8 +287,9 @@ TEST(a_bad_value_is_one_clear_line)
         struct options got;
         enum options_result result = read_one(cases[i].name, cases[i].value, &got);
 
-        if (result != OPTIONS_INVALID || logged.lines != 1 || !strstr(logged.last, cases[i].line) ||
-            !strstr(logged.last, cases[i].name))
+        if (result != OPTIONS_INVALID || logged.lines != 1 ||
+            strstr(logged.last, cases[i].line) == NULL ||
+            strstr(logged.last, cases[i].name) == NULL)
             fail_msg(
                 "%s %s: %u lines, %s", cases[i].name, cases[i].value, logged.lines, logged.last);
         assert_string_equal(got.conninfo, SECRET);
@@ -334,39 +334,41 @@ TEST(a_conninfo_file_is_read)
         const char *conninfo; /* NULL: refused */
         const char *line;
     } cases[] = {
-        {"root only", SECRET "\n", sizeof(SECRET), 0600, SECRET, NULL},
-        {"readable by Exim's group", SECRET, sizeof(SECRET) - 1, 0640, SECRET, NULL},
-        {"read only", SECRET, sizeof(SECRET) - 1, 0400, SECRET, NULL},
-        {"line ends of another system", SECRET "\r\n\n", sizeof(SECRET) + 2, 0600, SECRET, NULL},
+        {"root only", SECRET "\n", sizeof SECRET, 0600, SECRET, NULL},
+        {"readable by Exim's group", SECRET, sizeof SECRET - 1, 0640, SECRET, NULL},
+        {"read only", SECRET, sizeof SECRET - 1, 0400, SECRET, NULL},
+        {"line ends of another system", SECRET "\r\n\n", sizeof SECRET + 2, 0600, SECRET, NULL},
         {"several lines", "host=a\nuser=b\n", 14, 0600, "host=a\nuser=b", NULL},
-        {"as large as may be", big, sizeof(big) - 1, 0600, big, NULL},
-        {"too large", big, sizeof(big), 0600, NULL, "is larger than 64 KiB"},
-        {"readable by all", SECRET, sizeof(SECRET) - 1, 0604, NULL, "by all users"},
-        {"writable by all", SECRET, sizeof(SECRET) - 1, 0602, NULL, "by all users"},
-        {"writable by its group", SECRET, sizeof(SECRET) - 1, 0660, NULL, "by its group"},
+        {"as large as may be", big, sizeof big - 1, 0600, big, NULL},
+        {"too large", big, sizeof big, 0600, NULL, "is larger than 64 KiB"},
+        {"readable by all", SECRET, sizeof SECRET - 1, 0604, NULL, "by all users"},
+        {"writable by all", SECRET, sizeof SECRET - 1, 0602, NULL, "by all users"},
+        {"writable by its group", SECRET, sizeof SECRET - 1, 0660, NULL, "by its group"},
         {"empty", "", 0, 0600, NULL, "is empty"},
         {"blank", " \n\t\n", 4, 0600, NULL, "is empty"},
-        {"holds a NUL", SECRET "\0x", sizeof(SECRET) + 1, 0600, NULL, "holds a NUL"},
+        {"holds a NUL", SECRET "\0x", sizeof SECRET + 1, 0600, NULL, "holds a NUL"},
     };
 
-    memset(big, 'b', sizeof(big));
+    memset(big, 'b', sizeof big);
     for (size_t i = 0; i < ROWS(cases); i++) {
         struct setting settings[] = {{"pgsasl_conninfo_file", path}, {NULL, NULL}};
-        size_t want_len = cases[i].conninfo == big ? sizeof(big) - 1
-                          : cases[i].conninfo      ? strlen(cases[i].conninfo)
-                                                   : 0;
+        size_t want_len = cases[i].conninfo == big    ? sizeof big - 1
+                          : cases[i].conninfo != NULL ? strlen(cases[i].conninfo)
+                                                      : 0;
         struct options got;
         enum options_result result;
 
         write_file(cases[i].bytes, cases[i].len, cases[i].mode);
         result = read_settings(settings, &got);
-        if (cases[i].conninfo) {
+        if (cases[i].conninfo != NULL) {
             if (result != OPTIONS_OK || logged.lines > 0 || strlen(got.conninfo) != want_len ||
                 memcmp(got.conninfo, cases[i].conninfo, want_len) != 0)
                 fail_msg("%s: %s", cases[i].proves, logged.last);
-        } else if (result != OPTIONS_INVALID || logged.lines != 1 || got.conninfo ||
-                   !strstr(logged.last, cases[i].line) || !strstr(logged.last, path) ||
-                   !strstr(logged.last, "pgsasl_conninfo_file") || strstr(logged.last, "s3cret")) {
+        } else if (result != OPTIONS_INVALID || logged.lines != 1 || got.conninfo != NULL ||
+                   strstr(logged.last, cases[i].line) == NULL ||
+                   strstr(logged.last, path) == NULL ||
+                   strstr(logged.last, "pgsasl_conninfo_file") == NULL ||
+                   strstr(logged.last, "s3cret") != NULL) {
             fail_msg("%s: %s", cases[i].proves, logged.last);
         }
         assert_defaults(&got);
@@ -445,9 +447,9 @@ TEST(the_audit_file_is_read)
 static int make_directory(void **state)
 {
     (void)state;
-    if (!mkdtemp(directory))
+    if (mkdtemp(directory) == NULL)
         return -1;
-    snprintf(path, sizeof(path), "%s/conninfo", directory);
+    snprintf(path, sizeof path, "%s/conninfo", directory);
     return 0;
 }
 

@@ -121,13 +121,13 @@ TEST(escape_keeps_within_any_cap)
     char input[40];
     char out[80];
 
-    for (size_t i = 0; i < sizeof(input); i++)
+    for (size_t i = 0; i < sizeof input; i++)
         input[i] = i % 3 == 0 ? '"' : i % 3 == 1 ? '\x01' : 'a';
-    for (size_t cap = 8; cap < sizeof(out); cap++) {
+    for (size_t cap = 8; cap < sizeof out; cap++) {
         size_t len;
 
-        memset(out, 'X', sizeof(out));
-        len = text_escape(out, cap, input, sizeof(input));
+        memset(out, 'X', sizeof out);
+        len = text_escape(out, cap, input, sizeof input);
         assert_true(len < cap && len + 4 >= cap - 3);
         assert_int_equal(strlen(out), len);
         assert_string_equal(out + len - 3, "...");
@@ -221,10 +221,10 @@ TEST(address_is_canonical_or_absent)
 
     for (size_t i = 0; i < ROWS(cases); i++) {
         struct address address;
-        const char *want = cases[i].text ? cases[i].text : "";
+        const char *want = cases[i].text == NULL ? "" : cases[i].text;
         bool good;
 
-        memset(&address, 'X', sizeof(address));
+        memset(&address, 'X', sizeof address);
         good = address_parse(cases[i].ip_port, &address);
         if (good != (cases[i].text != NULL) || strcmp(address.text, want) != 0 ||
             address.port != cases[i].port)

@@ -22,8 +22,8 @@ static bool holds_password(const struct credentials *credentials)
 {
     const char *bytes = (const char *)credentials;
 
-    for (size_t i = 0; i + sizeof(PASSWORD) - 1 <= sizeof(*credentials); i++) {
-        if (memcmp(bytes + i, PASSWORD, sizeof(PASSWORD) - 1) == 0)
+    for (size_t i = 0; i + sizeof PASSWORD - 1 <= sizeof *credentials; i++) {
+        if (memcmp(bytes + i, PASSWORD, sizeof PASSWORD - 1) == 0)
             return true;
     }
     return false;
@@ -31,9 +31,10 @@ static bool holds_password(const struct credentials *credentials)
 
 static bool holds_nothing(const struct credentials *credentials)
 {
-    return !credentials->authzid[0] && credentials->authzid_len == 0 && !credentials->authcid[0] &&
-           credentials->authcid_len == 0 && !credentials->password[0] &&
-           credentials->password_len == 0 && !holds_password(credentials);
+    return credentials->authzid[0] == '\0' && credentials->authzid_len == 0 &&
+           credentials->authcid[0] == '\0' && credentials->authcid_len == 0 &&
+           credentials->password[0] == '\0' && credentials->password_len == 0 &&
+           !holds_password(credentials);
 }
 
 static bool same(const char *a, const char *b)
@@ -56,7 +57,7 @@ static const char *parse(const char *message, size_t len, struct credentials *cr
     char *copy = exact(message, len);
     const char *fault;
 
-    memset(credentials_r, 'X', sizeof(*credentials_r));
+    memset(credentials_r, 'X', sizeof *credentials_r);
     fault = wire_parse_plain(copy, len, credentials_r);
     free(copy);
     return fault;
@@ -89,7 +90,7 @@ TEST(a_good_plain_message_is_read)
             !same(got.authcid, cases[i].authcid) || !same(got.password, cases[i].password) ||
             !same(got.display_name, cases[i].authcid) || got.authzid_len != strlen(got.authzid) ||
             got.authcid_len != strlen(got.authcid) || got.password_len != strlen(got.password))
-            fail_msg("%s: %s", cases[i].proves, fault ? fault : "wrong fields");
+            fail_msg("%s: %s", cases[i].proves, fault == NULL ? "wrong fields" : fault);
     }
 }
 
@@ -135,8 +136,8 @@ TEST(a_faulty_plain_message_is_refused)
 
         if (!same(fault, cases[i].fault) || !same(got.fault, fault) ||
             !same(got.display_name, cases[i].shown) || !holds_nothing(&got))
-            fail_msg("%s: \"%s\", shown \"%s\"", cases[i].proves, fault ? fault : "no fault",
-                got.display_name);
+            fail_msg("%s: \"%s\", shown \"%s\"", cases[i].proves,
+                fault == NULL ? "no fault" : fault, got.display_name);
     }
 }
 
@@ -144,7 +145,7 @@ TEST(plain_without_a_message_is_refused)
 {
     struct credentials got;
 
-    memset(&got, 'X', sizeof(got));
+    memset(&got, 'X', sizeof got);
     assert_string_equal(wire_parse_plain(NULL, 0, &got), "message has fewer than two NULs");
     assert_true(holds_nothing(&got));
     assert_string_equal(got.display_name, "");
@@ -155,7 +156,7 @@ TEST(a_plain_message_of_900_nuls_is_refused)
     static const char nuls[900];
     struct credentials got;
 
-    assert_string_equal(parse(nuls, sizeof(nuls), &got), "message has more than two NULs");
+    assert_string_equal(parse(nuls, sizeof nuls, &got), "message has more than two NULs");
     assert_true(holds_nothing(&got));
     assert_string_equal(got.display_name, "");
 }
@@ -188,11 +189,11 @@ TEST(plain_lengths_are_bounded)
         message[cases[i].authzid + 1 + cases[i].authcid] = '\0';
         memset(message + len - cases[i].password, 'p', cases[i].password);
         fault = parse(message, len, &got);
-        if (!same(fault, cases[i].fault) || (fault && !holds_nothing(&got)) ||
-            strchr(got.display_name, 'p') || got.display_name[0] != 'n')
-            fail_msg("%s: %s, shown \"%s\"", cases[i].proves, fault ? fault : "no fault",
+        if (!same(fault, cases[i].fault) || (fault != NULL && !holds_nothing(&got)) ||
+            strchr(got.display_name, 'p') != NULL || got.display_name[0] != 'n')
+            fail_msg("%s: %s, shown \"%s\"", cases[i].proves, fault == NULL ? "no fault" : fault,
                 got.display_name);
-        if (!fault)
+        if (fault == NULL)
             assert_int_equal(strlen(got.password), PASSWORD_MAX);
     }
 }
@@ -237,10 +238,10 @@ TEST(a_long_login_name_with_a_nul_fits)
     for (size_t at = 200; at < 320; at++) {
         struct credentials got = {0};
 
-        memset(name, '\xff', sizeof(name));
+        memset(name, '\xff', sizeof name);
         name[at] = '\0';
-        assert_string_equal(wire_take_name(name, sizeof(name), &got), "user name holds a NUL");
-        assert_non_null(memchr(got.display_name, '\0', sizeof(got.display_name)));
+        assert_string_equal(wire_take_name(name, sizeof name, &got), "user name holds a NUL");
+        assert_non_null(memchr(got.display_name, '\0', sizeof got.display_name));
         assert_int_equal(strspn(strpbrk(got.display_name, "."), "."), 3);
         assert_string_equal(got.display_name + strlen(got.display_name) - 3, "...");
     }
@@ -287,11 +288,11 @@ TEST(login_messages_are_read)
 
         if (!same(name_fault, cases[i].name_fault) || !same(fault, cases[i].fault) ||
             !same(got.fault, fault) || !same(got.display_name, cases[i].shown))
-            fail_msg("%s: %s, shown \"%s\"", cases[i].proves, fault ? fault : "no fault",
+            fail_msg("%s: %s, shown \"%s\"", cases[i].proves, fault == NULL ? "no fault" : fault,
                 got.display_name);
-        if (fault && !holds_nothing(&got))
+        if (fault != NULL && !holds_nothing(&got))
             fail_msg("%s: leaves something behind", cases[i].proves);
-        if (!fault &&
+        if (fault == NULL &&
             (!same(got.authcid, cases[i].name) || !same(got.password, cases[i].password) ||
                 got.authcid_len != cases[i].name_len || got.password_len != cases[i].password_len ||
                 got.authzid_len != 0))
@@ -311,18 +312,18 @@ TEST(login_lengths_are_bounded)
         {AUTHCID_MAX, PASSWORD_MAX, NULL},
         {AUTHCID_MAX + 1, 1, "user name is longer than 255 octets"},
         {1, PASSWORD_MAX + 1, "password is longer than 1024 octets"},
-        {1, sizeof(bytes), "password is longer than 1024 octets"},
+        {1, sizeof bytes, "password is longer than 1024 octets"},
     };
 
-    memset(bytes, 'b', sizeof(bytes));
+    memset(bytes, 'b', sizeof bytes);
     for (size_t i = 0; i < ROWS(cases); i++) {
         struct credentials got = {0};
 
         (void)wire_take_name(bytes, cases[i].name, &got);
         if (!same(wire_take_password(bytes, cases[i].password, &got), cases[i].fault))
             fail_msg("%zu and %zu octets: %s", cases[i].name, cases[i].password,
-                got.fault ? got.fault : "no fault");
-        assert_true(!got.fault || holds_nothing(&got));
+                got.fault == NULL ? "no fault" : got.fault);
+        assert_true(got.fault == NULL || holds_nothing(&got));
     }
 }
 
@@ -355,12 +356,12 @@ TEST(a_wrong_length_is_judged_before_the_first_byte)
         assert_string_equal(wire_parse_plain(byte + 1, wrong_lengths[i], &got), too_long);
         assert_true(holds_nothing(&got));
         assert_string_equal(got.display_name, "");
-        memset(&got, 0, sizeof(got));
+        memset(&got, 0, sizeof got);
         assert_string_equal(wire_take_name(byte + 1, wrong_lengths[i], &got), too_long);
         assert_string_equal(wire_take_password(byte, 1, &got), too_long);
         assert_true(holds_nothing(&got));
         assert_string_equal(got.display_name, "");
-        memset(&got, 0, sizeof(got));
+        memset(&got, 0, sizeof got);
         assert_null(wire_take_name(BYTES("user"), &got));
         assert_string_equal(wire_take_password(byte + 1, wrong_lengths[i], &got), too_long);
         assert_true(holds_nothing(&got));
@@ -373,11 +374,11 @@ TEST(the_longest_message_is_read_to_its_end)
     static char message[WIRE_MESSAGE_MAX];
     struct credentials got = {0};
 
-    memset(message, 'b', sizeof(message));
+    memset(message, 'b', sizeof message);
     assert_string_equal(
-        wire_parse_plain(message, sizeof(message), &got), "message has fewer than two NULs");
+        wire_parse_plain(message, sizeof message, &got), "message has fewer than two NULs");
     assert_string_equal(
-        wire_take_name(message, sizeof(message), &got), "user name is longer than 255 octets");
+        wire_take_name(message, sizeof message, &got), "user name is longer than 255 octets");
 }
 
 /* A host that has lost the bytes and kept their length. */
@@ -387,7 +388,7 @@ TEST(no_bytes_are_an_empty_message)
 
     assert_string_equal(wire_parse_plain(NULL, 5, &got), "message has fewer than two NULs");
     assert_string_equal(wire_take_name(NULL, 5, &got), "user name is empty");
-    memset(&got, 0, sizeof(got));
+    memset(&got, 0, sizeof got);
     assert_null(wire_take_name(BYTES("user"), &got));
     assert_string_equal(wire_take_password(NULL, 5, &got), "password is empty");
 }
