@@ -71,7 +71,8 @@ $$;
 
 -- The current state of each check, one per row. ok is NULL for what is information only.
 CREATE OR REPLACE FUNCTION pgsasl.user_status(username text) RETURNS TABLE (item text, value text, ok boolean)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     u pgsasl.smtp_users;

@@ -136,6 +136,7 @@ AS $$
         ('foreign key', 'retired_passwords.retired_passwords_user_id_fkey', ''),
         ('index', 'retired_passwords.retired_passwords_user_id_idx', ''),
         ('primary key', 'retired_passwords.retired_passwords_pkey', ''),
+        ('trigger', 'retired_passwords.retired_refused', 'refuse_retired()'),
         ('table', 'settings', ''),
         ('column', 'settings.bcrypt_cost', 'smallint NOT NULL'),
         ('column', 'settings.decoy_key', 'text NOT NULL'),
@@ -185,6 +186,7 @@ AS $$
         ('trigger', 'smtp_users.password_changed', 'stamp_password_change()'),
         ('trigger', 'smtp_users.password_retired', 'retire_password()'),
         ('trigger', 'smtp_users.user_deleted', 'add_tombstone()'),
+        ('trigger', 'smtp_users.user_refused', 'refuse_user()'),
         ('trigger', 'smtp_users.user_renamed', 'add_tombstone()'),
         ('unique constraint', 'smtp_users.smtp_users_username_key', '')
         -- END LIST objects

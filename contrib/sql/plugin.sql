@@ -232,11 +232,13 @@ $$;
 -- Records an accepted login: the user's last_login_at and last_login_from, and for a retired password its last_used_at and
 -- last_used_from, each at most once per settings.login_stamp_interval. login is one object: user_id, client_addr,
 -- occurred_at, and retired_id where the password was a retired one; other names are ignored. Losing a record is harmless,
--- so the function waits for no lock and for no disk, and a value that cannot be read is no error. If the retired password
+-- so the function waits for no lock (on a row that is locked it skips the row; on a table, it ends) and for no disk, and a
+-- value that cannot be read is no error. If the retired password
 -- cannot be updated, the user is not updated either, because safe_to_revoke relies on last_login_at.
 CREATE OR REPLACE FUNCTION pgsasl.note_login(login jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET lock_timeout = '1ms' SET row_security = off
 AS $$
 DECLARE
     id bigint := CASE WHEN login ->> 'user_id' ~ '^[0-9]{1,18}$' THEN login ->> 'user_id' END;
@@ -247,24 +249,28 @@ DECLARE
     due_before timestamptz;
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
-    PERFORM pgsasl.note_relay(login, moment);
-    SELECT moment - s.login_stamp_interval INTO due_before FROM pgsasl.settings s WHERE s.only_row;
-    IF login ->> 'retired_id' IS NOT NULL THEN
-        UPDATE pgsasl.retired_passwords SET last_used_at = moment, last_used_from = client
-        FROM (SELECT r.retired_id FROM pgsasl.retired_passwords r JOIN pgsasl.smtp_users u ON u.user_id = r.user_id
-              WHERE r.retired_id = retired AND r.user_id = id
-                  AND (r.last_used_at IS NULL OR r.last_used_at <= due_before
-                       OR u.last_login_at IS NULL OR u.last_login_at <= due_before)
-              FOR NO KEY UPDATE OF r SKIP LOCKED) AS due
-        WHERE retired_passwords.retired_id = due.retired_id;
-        IF NOT FOUND THEN
-            RETURN;
+    BEGIN
+        PERFORM pgsasl.note_relay(login, moment);
+        SELECT moment - s.login_stamp_interval INTO due_before FROM pgsasl.settings s WHERE s.only_row;
+        IF login ->> 'retired_id' IS NOT NULL THEN
+            UPDATE pgsasl.retired_passwords SET last_used_at = moment, last_used_from = client
+            FROM (SELECT r.retired_id FROM pgsasl.retired_passwords r JOIN pgsasl.smtp_users u ON u.user_id = r.user_id
+                  WHERE r.retired_id = retired AND r.user_id = id
+                      AND (r.last_used_at IS NULL OR r.last_used_at <= due_before
+                           OR u.last_login_at IS NULL OR u.last_login_at <= due_before)
+                  FOR NO KEY UPDATE OF r SKIP LOCKED) AS due
+            WHERE retired_passwords.retired_id = due.retired_id;
+            IF NOT FOUND THEN
+                RETURN;
+            END IF;
         END IF;
-    END IF;
-    UPDATE pgsasl.smtp_users SET last_login_at = moment, last_login_from = client
-    FROM (SELECT u.user_id FROM pgsasl.smtp_users u
-          WHERE u.user_id = id AND (u.last_login_at IS NULL OR u.last_login_at <= due_before)
-          FOR NO KEY UPDATE SKIP LOCKED) AS due
-    WHERE smtp_users.user_id = due.user_id;
+        UPDATE pgsasl.smtp_users SET last_login_at = moment, last_login_from = client
+        FROM (SELECT u.user_id FROM pgsasl.smtp_users u
+              WHERE u.user_id = id AND (u.last_login_at IS NULL OR u.last_login_at <= due_before)
+              FOR NO KEY UPDATE SKIP LOCKED) AS due
+        WHERE smtp_users.user_id = due.user_id;
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN;
+    END;
 END
 $$;
