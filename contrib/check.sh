@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs what is missing on a Debian 12 machine, then builds pgsasl and runs every check it has.
+# Installs what is missing on a Debian or Ubuntu machine, then builds pgsasl and runs every check it has.
 # The checkout stays as it is: all work is done on a copy in a directory of its own, removed unless something failed.
 set -euo pipefail
 
@@ -8,6 +8,8 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$top/contrib/packages.sh"
 # shellcheck source=contrib/packages-exim.sh
 source "$top/contrib/packages-exim.sh"
+# shellcheck source=contrib/release.sh
+source "$top/contrib/release.sh"
 
 # name: what it does
 steps=(
@@ -22,12 +24,15 @@ steps=(
     'threads: the small SASL hosts under TSan'
     'chaos: two minutes of logins while PostgreSQL is killed, frozen and restarted; no row missing or double'
     'distcheck: the tarball builds, tests, installs and uninstalls'
+    'trixie: gcc, sql and server once more, on Debian 13'
 )
 
 usage() {
     cat <<EOF
-usage: contrib/check.sh [--list] [--keep] [STEP...]
+usage: contrib/check.sh [--list] [--keep] [--on RELEASE] [STEP...]
   Runs the steps named, or all. --list names them. --keep leaves the working directory.
+  --on RELEASE runs them (gcc, sql and server if none is named) on that release of Debian, such as trixie: in a directory
+  that debootstrap makes below $RELEASE_DIRECTORY, with mounts and processes of its own. It needs root.
   With CI=true in the environment a test that is skipped for want of a server is a failure.
 EOF
 }
@@ -36,20 +41,25 @@ in_git() {
     git -c safe.directory='*' -C "$top" "$@"
 }
 
-# The copy of the sources, with configure in it.
-prepare_sources() {
+# copy_sources DIRECTORY: the files of the checkout, or of the tarball.
+copy_sources() {
     local file
-    [[ ! -e $work/src/configure ]] || return 0
-    mkdir -p "$work/src"
+    mkdir -p "$1"
     if in_git rev-parse --git-dir >/dev/null 2>&1; then
         in_git ls-files -co --exclude-standard -z |
             while IFS= read -r -d '' file; do
                 [[ ! -e $top/$file ]] || printf '%s\0' "$file"
             done |
-            tar -C "$top" --null -T - -cf - | tar -C "$work/src" --no-same-owner -xf -
+            tar -C "$top" --null -T - -cf - | tar -C "$1" --no-same-owner -xf -
     else
-        tar -C "$top" -cf - . | tar -C "$work/src" --no-same-owner -xf -
+        tar -C "$top" -cf - . | tar -C "$1" --no-same-owner -xf -
     fi
+}
+
+# The copy of the sources, with configure in it.
+prepare_sources() {
+    [[ ! -e $work/src/configure ]] || return 0
+    copy_sources "$work/src"
     (cd "$work/src" && autoreconf -fi >"$work/autoreconf.log" 2>&1) || {
         cat "$work/autoreconf.log"
         return 1
@@ -175,7 +185,7 @@ step_lint() {
         lint 'manual pages' mandoc -Tlint -Wwarning docs/*.5
     fi
     mapfile -t sources < <(find plugin tests -name '*.[ch]')
-    lint 'clang-format' clang-format --dry-run -Werror "${sources[@]}"
+    lint 'clang-format' clang-format-19 --dry-run -Werror "${sources[@]}"
     lint 'comments behind code' comments_fit "${sources[@]}"
     lint 'each header compiles alone' headers_stand_alone
     lint 'functions of 60 lines at most' functions_are_short
@@ -246,7 +256,7 @@ server_tests() {
         cd "$top"
         packages_exim || PGSASL_EXIM= # the tests say so
         export PGSASL_EXIM PGSASL_BUILD=$work/$build PYTHONDONTWRITEBYTECODE=1
-        /usr/bin/python3 -m pytest -p no:cacheprovider --basetemp "$work/pytest-$build" -q -rs \
+        /usr/bin/python3 -m pytest -p no:cacheprovider --basetemp "$work/pytest-$build" -v -rs \
             "${tests[@]-tests/server}" | tee "$work/server-$build.log"
     )
     if [[ ${CI-} == true ]] && grep -q '^SKIPPED' "$work/server-$build.log"; then
@@ -275,30 +285,74 @@ step_chaos() {
     PGSASL_BUILD=$work/gcc "$top/tests/bench/chaos" --minutes 2
 }
 
+# check_on RELEASE ARGUMENT...: this script in the directory of that release.
+check_on() {
+    local copy=$RELEASE_DIRECTORY/${1:?}/srv/pgsasl
+    ((EUID == 0)) || {
+        echo 'check.sh: --on needs root' >&2
+        return 1
+    }
+    release_make "$1"
+    rm -rf "$copy"
+    copy_sources "$copy"
+    release_run "$1" bash /srv/pgsasl/contrib/check.sh "${@:2}"
+}
+
+on_steps=(gcc sql server)
+
+step_trixie() {
+    if [[ $(. /etc/os-release && echo "${VERSION_CODENAME-}") == trixie ]]; then
+        echo 'this is Debian 13'
+        return
+    fi
+    check_on trixie "${on_steps[@]}"
+}
+
 # skip WHY: ends a step that has nothing to run; in CI that is a failure.
 skip() {
     echo "skipped: $1"
     [[ ${CI-} != true ]]
 }
 
+# packages_of STEP: prints the packages that it needs.
+packages_of() {
+    case $1 in
+    gcc | sanitizers | distcheck) set -- "${PACKAGES_UNIT[@]}" ;;
+    clang) set -- "${PACKAGES_UNIT[@]}" "${PACKAGES_CLANG[@]}" ;;
+    lint) set -- "${PACKAGES_LINT[@]}" ;;
+    fuzz) set -- "${PACKAGES_FUZZ[@]}" ;;
+    sql) set -- "${PACKAGES_UNIT[@]}" "${PACKAGES_SQL[@]}" ;;
+    server | server-sanitizers | threads | chaos) set -- "${PACKAGES_UNIT[@]}" "${PACKAGES_SERVER[@]}" ;;
+    trixie) return ;;
+    esac
+    printf '%s\n' "${PACKAGES_BUILD[@]}" "$@"
+}
+
 list_steps() {
     printf '%s\n' "${steps[@]}"
 }
 
-# run_step NAME: runs it with a header and its duration, and counts it. Not to be called in a condition, where bash would
-# go on after a command that failed.
+# in_group COMMAND...: runs it in a process group of its own, for end_step, and sets status. Not to be called in a
+# condition, where bash would go on after a command that failed.
+in_group() {
+    set -m
+    (
+        set +m -e
+        "$@"
+    ) </dev/null &
+    set +m
+    group=$!
+    wait "$group" || status=$?
+    group=
+}
+
+# run_step NAME: runs it with a header and its duration, and counts it. Not to be called in a condition either.
 run_step() {
-    local name=$1 step began=$SECONDS status
+    local name=$1 step began=$SECONDS status=0
     for step in "${steps[@]}"; do
         [[ ${step%%:*} != "$name" ]] || printf '\n=== %s\n' "$step"
     done
-    set +e
-    (
-        set -e
-        "step_$name"
-    ) </dev/null
-    status=$?
-    set -e
+    in_group "step_$name"
     if ((status == 0)); then
         passed+=("$name")
         printf '=== %s: passed, %d s\n' "$name" $((SECONDS - began))
@@ -308,8 +362,18 @@ run_step() {
     fi
 }
 
+# end_step: ends the step that is running, with all that it started, when this script is interrupted.
+end_step() {
+    [[ -n $group ]] && kill -TERM -- "-$group" || return 0
+    for ((i = 0; i < 300; i++)); do
+        kill -0 -- "-$group" || break
+        sleep 0.1
+    done
+} 2>/dev/null
+
 # Leaves what is needed to see why something failed.
 clean_up() {
+    end_step
     if [[ $keep == yes || $all_passed != yes ]]; then
         echo "working directory: $work"
     else
@@ -318,14 +382,24 @@ clean_up() {
 }
 
 main() {
-    local chosen=() step failed=() passed=()
-    for step; do
+    local chosen=() step packages on='' status=0 failed=() passed=()
+    while (($#)); do
+        step=$1
+        shift
         case $step in
         --list)
             list_steps
             return
             ;;
         --keep) keep=yes ;;
+        --on)
+            on=${1-}
+            shift || true
+            if [[ ! $on =~ ^[a-z]+$ ]]; then
+                echo 'check.sh: --on wants the name of a release' >&2
+                return 2
+            fi
+            ;;
         -h | --help)
             usage
             return
@@ -339,11 +413,21 @@ main() {
             ;;
         esac
     done
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    if [[ -n $on ]]; then
+        ((${#chosen[@]})) || chosen=("${on_steps[@]}")
+        [[ $keep == no ]] || chosen+=(--keep)
+        trap end_step EXIT
+        in_group check_on "$on" "${chosen[@]}"
+        return "$status"
+    fi
     if ((${#chosen[@]} == 0)); then
         mapfile -t chosen < <(list_steps | cut -d: -f1)
     fi
 
-    packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_DEMO[@]}" "${PACKAGES_CHECK[@]}"
+    mapfile -t packages < <(for step in "${chosen[@]}"; do packages_of "$step"; done | sort -u)
+    packages_install "${packages[@]}"
     work=$(mktemp -d "${TMPDIR:-/tmp}/pgsasl-check.XXXXXX")
     chmod 755 "$work" # the servers' users look into it
     trap clean_up EXIT
@@ -362,4 +446,5 @@ jobs=$(nproc)
 keep=no
 all_passed=no
 work=
+group=
 main "$@"

@@ -63,7 +63,7 @@ static void add_checks(struct json *json, reason_set failed)
 {
     json_list(json, "failed_checks");
     for (enum reason reason = verdict_next(failed, REASON_ACCEPTED); reason != REASON_ACCEPTED;
-         reason = verdict_next(failed, reason))
+        reason = verdict_next(failed, reason))
         json_list_item(json, reason_name(reason));
     json_list_end(json);
 }

@@ -19,7 +19,7 @@ enum check {
 };
 
 /* Numbers run in the order of the checks, around a ring that begins at backend_unavailable. */
-#define REASON_NUMBER(check) ((CHECK_COUNT + (check)-CHECK_BACKEND_UNAVAILABLE) % CHECK_COUNT)
+#define REASON_NUMBER(check) ((CHECK_COUNT + (check) - CHECK_BACKEND_UNAVAILABLE) % CHECK_COUNT)
 
 enum reason {
 #define REASON(NAME, ...) REASON_##NAME = REASON_NUMBER(CHECK_##NAME),

@@ -112,7 +112,7 @@ static PGconn *start_connection(
         values[n++] = ours[i].value;
     }
     for (const PQconninfoOption *option = pg->options;
-         option->keyword != NULL && n < OPTIONS_MAX - 5; option++)
+        option->keyword != NULL && n < OPTIONS_MAX - 5; option++)
         if (option->val != NULL && strncmp(option->keyword, "host", 4) != 0 &&
             strcmp(option->keyword, "port") != 0 &&
             strcmp(option->keyword, "client_encoding") != 0) {

@@ -116,7 +116,7 @@ void pg_free(struct pg *pg)
     pg_hosts_free(&pg->hosts);
     pg_tls_free(pg->tls);
     for (PQconninfoOption *option = pg->options; option != NULL && option->keyword != NULL;
-         option++)
+        option++)
         secret_wipe_string(option->val);
     PQconninfoFree(pg->options);
     pthread_mutex_destroy(&pg->mutex);

@@ -276,6 +276,25 @@ static bool complain(char *error_r, size_t cap, const char *keyword, const char 
     return false;
 }
 
+/* Reading a FIFO or a device would wait without an end, in the host's start. */
+static bool are_files(const struct pg_tls_params *params, char *error_r, size_t cap)
+{
+    const struct {
+        const char *keyword, *path;
+    } files[] = {{"sslrootcert", params->sslrootcert}, {"sslcrl", params->sslcrl},
+        {"sslcert", params->sslcert}, {"sslkey", params->sslkey}};
+    struct stat status;
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (is_set(files[i].path) && stat(files[i].path, &status) == 0 &&
+            !S_ISREG(status.st_mode)) {
+            snprintf(error_r, cap, "%s %.120s cannot be used: it is no regular file",
+                files[i].keyword, files[i].path);
+            return false;
+        }
+    return true;
+}
+
 static bool load_trust(
     struct pg_tls *tls, const struct pg_tls_params *params, char *error_r, size_t cap)
 {
@@ -314,12 +333,12 @@ static bool load_chain(struct pg_tls *tls, const char *path)
     return tls->chain != NULL && sk_X509_num(tls->chain) > 0;
 }
 
-/* libpq's rule: nobody but the owner, or root and one group, may read a key. */
+/* libpq's rule: nobody but the owner, who is this user, or root and one group, may read a key. */
 static bool is_private(const char *path)
 {
     struct stat status;
 
-    return stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
+    return stat(path, &status) == 0 && (status.st_uid == 0 || status.st_uid == geteuid()) &&
            (status.st_mode & (status.st_uid == 0 ? 0027 : 0077)) == 0;
 }
 
@@ -360,8 +379,10 @@ static bool load_identity(
     if (!load_chain(tls, params->sslcert))
         return complain(error_r, cap, "sslcert", params->sslcert);
     if (!is_private(params->sslkey)) {
-        snprintf(
-            error_r, cap, "sslkey %.120s must be a file that others cannot read", params->sslkey);
+        snprintf(error_r, cap,
+            "sslkey %.120s must be a file of root, or of the user that reads it, that others "
+            "cannot read",
+            params->sslkey);
         return false;
     }
     if (!load_key(tls, params))
@@ -385,7 +406,8 @@ static bool load_all(
 
     tls->tls_only = strcmp(mode, "require") == 0 || strncmp(mode, "verify-", 7) == 0;
     tls->verify_name = strcmp(mode, "verify-full") == 0;
-    return (!is_set(params->sslrootcert) || load_trust(tls, params, error_r, cap)) &&
+    return are_files(params, error_r, cap) &&
+           (!is_set(params->sslrootcert) || load_trust(tls, params, error_r, cap)) &&
            (!shows_certificate(params) || load_identity(tls, params, error_r, cap));
 }
 

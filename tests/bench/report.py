@@ -19,7 +19,7 @@ def machine():
         re.search(r"^MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text(encoding="ascii"), re.MULTILINE)[1]
     )
     cores = len(re.findall(r"^processor", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE))
-    names = ("postfix", "libsasl2-2", "postgresql-15", "dovecot-core", "libsasl2-modules-sql")
+    names = ("postfix", "libsasl2-2", "postgresql", "dovecot-core", "libsasl2-modules-sql")
     versions = []
     for name in names:
         asked = subprocess.run(

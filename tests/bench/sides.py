@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from harness import dovecot
 from harness.cluster import DATABASE, Cluster, Session, literal
 from harness.exim import Exim, find_exim
 from harness.hashes import PASSWORD, cheap_hash
@@ -185,50 +186,15 @@ class PgsaslCache(Pgsasl):
         Path(self.more_options()["pgsasl_verified_cache"]).unlink(missing_ok=True)
 
 
-DOVECOT_CONF = """
-base_dir = {base}/run
-state_dir = {base}/state
-log_path = {base}/dovecot.log
-protocols =
-listen = 127.0.0.1
-ssl = no
-disable_plaintext_auth = no
-auth_mechanisms = plain login
+DOVECOT_CACHE = """
 auth_cache_size = 256M
 auth_cache_ttl = 1 hour
 auth_cache_verify_password_with_worker = yes
-auth_failure_delay = 0
-auth_worker_max_count = 30
-service auth {{
-  client_limit = 4096
-  unix_listener {base}/postfix/queue/private/auth {{
-    mode = 0660
-    user = postfix
-    group = postfix
-  }}
-}}
-service anvil {{
-  unix_listener anvil-auth-penalty {{
-    mode = 0
-  }}
-}}
-passdb {{
-  driver = sql
-  args = {base}/dovecot-sql.conf
-}}
-userdb {{
-  driver = static
-  args = uid=65534 gid=65534 home=/nonexistent
-}}
 """
 
-DOVECOT_SQL = """
-driver = pgsql
-connect = host=127.0.0.1 port={port} dbname={database} user={user} password={password}
-password_query = SELECT username AS user, CASE WHEN password_hash LIKE '$argon2id$%%' THEN '{{ARGON2ID}}' \
+DOVECOT_QUERY = """SELECT username AS user, CASE WHEN starts_with(password_hash, '$argon2id$') THEN '{{ARGON2ID}}' \
 ELSE '{{CRYPT}}' END || password_hash AS password FROM pgsasl.smtp_users \
-WHERE username = '%u' AND enabled AND account_standing = 'good'
-"""
+WHERE username = '{name}' AND enabled AND account_standing = 'good'"""
 
 
 class Dovecot(Side):
@@ -247,14 +213,18 @@ class Dovecot(Side):
 
     def start(self):
         super().start()
-        words = {"port": self.cluster.port, "database": DATABASE, "user": PEER, "password": self.cluster.peer_password}
-        secret = self.base / "dovecot-sql.conf"
-        secret.touch(mode=0o600)
-        secret.write_text(DOVECOT_SQL.format(**words), encoding="ascii")
-        (self.base / "dovecot.conf").write_text(DOVECOT_CONF.format(base=self.base), encoding="ascii")
+        database = {
+            "host": "127.0.0.1",
+            "port": self.cluster.port,
+            "dbname": DATABASE,
+            "user": PEER,
+            "password": self.cluster.peer_password,
+        }
+        socket = self.base / "postfix/queue/private/auth"
+        conf = dovecot.configure(self.base, socket, database, DOVECOT_QUERY, more=DOVECOT_CACHE)
         # The daemon inherits these streams, so none may be a pipe that is read to its end.
         subprocess.run(
-            ["dovecot", "-c", str(self.base / "dovecot.conf")],
+            ["dovecot", "-c", str(conf)],
             check=True,
             cwd="/",
             timeout=60,
@@ -262,7 +232,7 @@ class Dovecot(Side):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_for((self.base / "postfix/queue/private/auth").is_socket, "Dovecot's socket")
+        wait_for(socket.is_socket, "Dovecot's socket")
 
     def daemon_pid(self):
         with contextlib.suppress(FileNotFoundError, ValueError):

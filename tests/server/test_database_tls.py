@@ -188,7 +188,11 @@ FAULTS = {
     "another's key": (lambda base, ours, client: {"sslkey": ours.key}, r"sslkey \S*ca.key is not the key of sslcert"),
     "key for all to read": (
         lambda base, ours, client: {"sslkey": open_copy(client.key, base)},
-        r"sslkey \S*open.key must be a file that others cannot read",
+        r"sslkey \S*open.key must be a file of root, or of the user that reads it, that others cannot read",
+    ),
+    "key of another user": (
+        lambda base, ours, client: {"sslkey": foreign_copy(client.key, base)},
+        r"sslkey \S*foreign.key must be a file of root",
     ),
     "key with a pass phrase": (
         lambda base, ours, client: {"sslkey": locked_copy(client.key, base)},
@@ -202,6 +206,14 @@ def open_copy(key, base):
     shutil.copy(key, base / "open.key")
     (base / "open.key").chmod(0o644)
     return base / "open.key"
+
+
+def foreign_copy(key, base):
+    """A copy of the key that belongs to another user."""
+    shutil.copy(key, base / "foreign.key")
+    (base / "foreign.key").chmod(0o600)
+    shutil.chown(base / "foreign.key", "nobody")
+    return base / "foreign.key"
 
 
 def locked_copy(key, base):

@@ -223,9 +223,9 @@ def test_without_standard_streams(guest, workdir):
 TIMEOUT_S = 0.5
 
 
-def run_in_time(configure, conninfo, credentials=("user", "password"), **options):
+def run_in_time(configure, conninfo, credentials=("user", "password"), timeout_s=TIMEOUT_S, **options):
     """Two attempts of saslhost: what it printed, and how it ended; within the time for both."""
-    config, environment = configure(conninfo, pgsasl_timeout_ms=int(TIMEOUT_S * 1000), **options)
+    config, environment = configure(conninfo, pgsasl_timeout_ms=int(timeout_s * 1000), **options)
     begun = time.monotonic()
     done = subprocess.run(
         [program("saslhost"), config, "host", "1", *credentials],
@@ -235,7 +235,7 @@ def run_in_time(configure, conninfo, credentials=("user", "password"), **options
         timeout=30,
         check=False,
     )
-    assert time.monotonic() - begun < 2 * TIMEOUT_S + 2, done.stderr
+    assert time.monotonic() - begun < 2 * timeout_s + 2, done.stderr
     return done
 
 
@@ -284,8 +284,19 @@ def test_a_query_that_is_a_copy(configure, copied, user, option, code, query, pr
 
 def test_a_query_that_returns_a_whole_table(configure):
     """Someone forgot the WHERE: the memory of the host is not filled with it."""
-    done = run_in_time(
-        configure, None, pgsasl_user_query="SELECT repeat('x', 1000) AS password_hash FROM generate_series(1, 1000000)"
-    )
+    query = "SELECT repeat('x', 1000) AS password_hash, generate_series(1, 1000000)"
+    done = run_in_time(configure, None, timeout_s=5, pgsasl_user_query=query)
     assert (done.returncode, done.stdout) == (0, f"code {SASL_UNAVAIL}, other 0\n"), done.stderr
     assert "the query returns far more than one row" in done.stderr
+
+
+@pytest.mark.parametrize("keyword", ["sslrootcert", "sslcrl", "sslcert", "sslkey"])
+def test_a_certificate_file_that_nobody_writes(configure, tmp_path, keyword):
+    """A FIFO in the place of a file does not hold up the host's start."""
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    identity = Authority(tmp_path / "authority", "ours")
+    files = {"sslrootcert": identity.certificate, "sslcert": identity.certificate, "sslkey": identity.key}
+    words = " ".join(f"{name}={path}" for name, path in (files | {keyword: tmp_path / "fifo"}).items())
+    done = run_in_time(configure, f"host=127.0.0.1 port=1 user=u dbname=d sslmode=verify-ca {words}")
+    assert (done.returncode, done.stdout) == (0, f"code {SASL_UNAVAIL}, other 0\n"), done.stderr
+    assert f"{keyword} {tmp_path}/fifo " in done.stderr and "cannot" in done.stderr

@@ -4,9 +4,9 @@ import os
 import re
 import stat
 import subprocess
-from pathlib import Path
 
 import pytest
+from harness import dovecot
 from harness.answers import ACCEPTED, REJECTED
 from harness.audit import Audit, Desk
 from harness.clients import log_in
@@ -16,7 +16,6 @@ from harness.processes import SOURCE, CommandFailed, run, wait_for
 
 PAGE = (SOURCE / "docs/migrating.md").read_text(encoding="utf-8")
 PASSWORD = "correct horse"
-DOVECOT_PROGRAM = Path("/usr/sbin/dovecot")
 
 # The tables as the old systems make them.
 DOVECOT = """
@@ -91,7 +90,7 @@ class Site:
         return run("psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", self.cluster.uri(), stdin=block).stdout
 
     def shell(self, block):
-        """Runs a block as root on the mail server."""
+        """Runs a block as root on the mail server, whose configuration is Postfix's own here."""
         environment = {
             "PATH": f"{self.bin}:{os.environ['PATH']}",
             "MAIL_CONFIG": str(self.postfix.config),
@@ -100,6 +99,7 @@ class Site:
             "PGUSER": OWNER,
             "PGPASSWORD": self.cluster.owner_password,
         }
+        block = block.replace("/etc/postfix", str(self.postfix.config))
         return run("bash", "-euo", "pipefail", "-c", block, env=environment).stdout
 
     def service(self, name, block):
@@ -272,42 +272,38 @@ def test_saslauthd(site):
         assert site.login(service, name).row.reason == "unknown_user"
 
 
-@pytest.fixture(name="dovecot")
+@pytest.fixture(name="dovecot_auth")
 def fixture_dovecot(site, users, workdir, missing):
     """Dovecot's auth service at private/auth of the Postfix, with its stock query."""
     del users
-    if not DOVECOT_PROGRAM.exists():
+    if not dovecot.PROGRAM.exists():
         missing("dovecot-core and dovecot-pgsql are not installed")
     base, socket = workdir / "dovecot", site.postfix.base / "queue/private/auth"
     base.mkdir()
     base.chmod(0o755)
-    (base / "sql.conf").write_text(
-        f"driver = pgsql\nconnect = host=127.0.0.1 port={site.cluster.port} dbname={DATABASE} user={OWNER} "
-        f"password={site.cluster.owner_password}\npassword_query = SELECT username, domain, password FROM users "
-        "WHERE username = '%n' AND domain = '%d' AND active = 'Y'\n",
-        encoding="ascii",
+    database = {
+        "host": "127.0.0.1",
+        "port": site.cluster.port,
+        "dbname": DATABASE,
+        "user": OWNER,
+        "password": site.cluster.owner_password,
+    }
+    query = (
+        "SELECT username, domain, password FROM users "
+        "WHERE username = '{local}' AND domain = '{domain}' AND active = 'Y'"
     )
-    (base / "dovecot.conf").write_text(
-        f"base_dir = {base}/run\nstate_dir = {base}/state\nlog_path = {base}/log\nprotocols =\nssl = no\n"
-        "auth_mechanisms = plain login\nauth_failure_delay = 0\n"
-        f"passdb {{\n driver = sql\n args = {base}/sql.conf\n}}\n"
-        "userdb {\n driver = static\n args = uid=nobody gid=nogroup home=/nonexistent\n}\n"
-        f"service auth {{\n unix_listener {socket} {{\n mode = 0660\n user = postfix\n }}\n}}\n"
-        "service anvil {\n unix_listener anvil-auth-penalty {\n mode = 0\n }\n}\n"
-        "service stats {\n unix_listener stats-writer {\n mode = 0600\n }\n}\n",
-        encoding="ascii",
-    )
-    with subprocess.Popen([DOVECOT_PROGRAM, "-F", "-c", base / "dovecot.conf"]) as dovecot:
+    conf = dovecot.configure(base, socket, database, query)
+    with subprocess.Popen([dovecot.PROGRAM, "-F", "-c", conf]) as server:
         try:
             wait_for(socket.exists, f"Dovecot to make {socket}")
             yield
         finally:
-            dovecot.terminate()
+            server.terminate()
 
 
-def test_there_and_back(site, dovecot):
+def test_there_and_back(site, dovecot_auth):
     """Dovecot alone, both side by side, pgsasl alone, each time by the commands of the page."""
-    del dovecot
+    del dovecot_auth
     there, back, beside = blocks("From Dovecot", "sh")
     site.psql("DELETE FROM pgsasl.smtp_users")
     site.psql("SELECT pgsasl.add_user('ours', 'a password of ours', pgsasl.add_account('ours'))")

@@ -6,7 +6,7 @@ import pytest
 from harness import faults
 from harness.answers import ACCEPTED, LATER, REJECTED
 from harness.clients import log_in
-from harness.pgbouncer import PgBouncer
+from harness.pgbouncer import PgBouncer, keeps_prepared_statements
 from harness.postfix import LogMark, sasl_conf
 from harness.processes import wait_for
 
@@ -17,17 +17,20 @@ POOLS = {  # pool_mode, pgsasl_prepared_statements, default_pool_size
     "session": ("session", "yes", 8),
     "mistaken": ("transaction", "yes", 2),
 }
+KEPT = ("transaction", "yes", 2)  # where PgBouncer keeps prepared statements
 
 
 @pytest.fixture(scope="module", name="pools")
 def fixture_pools(workdir, cluster, postfix):
     """One PgBouncer for each mode, and a service of four processes behind each."""
     made = {}
+    keeps = keeps_prepared_statements()
     try:
-        for name, (mode, prepared, size) in POOLS.items():
-            made[name] = PgBouncer(
-                workdir / f"pgbouncer-{name}", cluster, pool_mode=mode, default_pool_size=size, query_wait_timeout=1
-            )
+        for name, (mode, prepared, size) in (POOLS | ({"kept": KEPT} if keeps else {})).items():
+            settings = {"pool_mode": mode, "default_pool_size": size, "query_wait_timeout": 1}
+            if keeps:
+                settings["max_prepared_statements"] = 100 if name == "kept" else 0
+            made[name] = PgBouncer(workdir / f"pgbouncer-{name}", cluster, **settings)
             made[name].service = postfix.add_service(
                 f"pool-{name}",
                 sasl_conf(
@@ -68,6 +71,13 @@ def test_many_processes(pools, cluster, db, user, mode):
     if mode == "transaction":
         servers = pools[mode].tell("SHOW SERVERS").splitlines()
         assert 1 <= len(servers) <= POOLS[mode][2], servers
+
+
+def test_kept_prepared_statements(pools, user):
+    """A PgBouncer that keeps prepared statements needs no pgsasl_prepared_statements: no. Older ones: test_mistaken."""
+    if "kept" in pools:
+        for password, reply in all_at_once(pools["kept"], user):
+            assert reply == (ACCEPTED if password == user.password else REJECTED)
 
 
 @pytest.mark.parametrize("mode", ["transaction", "session"])

@@ -128,6 +128,7 @@ def test_the_desk_hears_of_what_waits(log_in, backlog, db, user):
             db.value(f"SELECT count(*) FROM pgsasl.explain('{user.name}') WHERE what_failed LIKE '%still to arrive%'"),
         )
 
+    db.sql("DELETE FROM pgsasl.relays")  # another test may have ended before its note was gone
     assert said() == (0, 0, 0)
     backlog.fill(failures("waiting", 5000))
     assert log_in() == ACCEPTED

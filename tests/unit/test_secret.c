@@ -378,7 +378,7 @@ TEST(random_bytes_come_in_pieces)
     assert_true(secret_random(bytes, sizeof bytes));
     for (size_t i = 0; i < sizeof bytes; i++)
         zeros += bytes[i] == 0;
-    assert_in_range(zeros, 0, 16);
+    assert_true(zeros <= 16);
 }
 
 TEST(a_failed_getrandom_leaves_zeros)

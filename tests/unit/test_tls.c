@@ -208,7 +208,7 @@ static void serve(const struct server *server, int connection)
     assert_int_equal(write(connection, bytes, (size_t)n), n);
 }
 
-static void start(struct server *server, const struct identity *shown)
+static void start_server(struct server *server, const struct identity *shown)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
@@ -234,7 +234,7 @@ static void start(struct server *server, const struct identity *shown)
 }
 
 /* Afterwards all that was sent has been seen. */
-static void stop(const struct server *server)
+static void stop_server(const struct server *server)
 {
     int status;
 
@@ -268,7 +268,7 @@ static void try_server(const struct identity *shown, const char *words, char *er
     bool connected = false;
     struct pg *pg;
 
-    start(&server, shown);
+    start_server(&server, shown);
     snprintf(conninfo, sizeof conninfo, "hostaddr=127.0.0.1 port=%d user=relay dbname=mail %s",
         server.port, words);
     pg = pg_new(conninfo, true, PATIENCE_MS, error_r, cap);
@@ -277,7 +277,7 @@ static void try_server(const struct identity *shown, const char *words, char *er
         snprintf(error_r, cap, "%s", pg_error(pg));
     }
     pg_free(pg);
-    stop(&server);
+    stop_server(&server);
     assert_false(connected);
 }
 

@@ -88,7 +88,12 @@ class Outcome:
     def lines(self):
         """Our lines of the log, complete: the server's own line about the failure comes after them."""
         self.log.wait_for(self.log.server.AFTER)
-        return self.log.lines(self.log.server.OURS)
+        return [line for line in self.log.lines(self.log.server.OURS) if not self._of_another(line)]
+
+    def _of_another(self, line):
+        """True for the line of an attempt before this one that reached the log after the mark."""
+        named = re.search(r" attempt=([0-9a-f-]{36})", line)
+        return bool(named and self.rows and named[1] not in {row.attempt_id for row in self.rows})
 
     def line(self):
         """The only line, as a match of LINE; there must be one."""

@@ -9,6 +9,12 @@ from .processes import SOURCE, free_port, listening, run, wait_for
 SAMPLE = SOURCE / "contrib/pgbouncer/pgbouncer.ini"
 
 
+def keeps_prepared_statements():
+    """True for the versions that keep them in a transaction pool: from 1.21 on, where max_prepared_statements is not 0."""
+    major, minor = re.search(r"(\d+)\.(\d+)", run("pgbouncer", "--version").stdout).groups()
+    return (int(major), int(minor)) >= (1, 21)
+
+
 class PgBouncer:
     """One PgBouncer on a port of its own. settings stand in place of the sample's."""
 
@@ -57,14 +63,14 @@ class PgBouncer:
 
     def stop(self):
         """Ends it at once; a second time does no harm."""
-        pid = (self.base / "pid").read_text(encoding="ascii").strip() if (self.base / "pid").exists() else None
-        if self.process.poll() is None and pid:
-            run("kill", "-TERM", pid)
+        if self.process.poll() is None:
+            self.tell("SHUTDOWN", check=False)  # from 1.23 on SIGTERM waits for the clients
         self.process.wait(timeout=10)
 
-    def tell(self, command):
+    def tell(self, command, check=True):
         """A command of its console."""
-        return run("psql", "-XqAt", "-c", command, f"postgresql://admin:admin@127.0.0.1:{self.port}/pgbouncer").stdout
+        console = f"postgresql://admin:admin@127.0.0.1:{self.port}/pgbouncer"
+        return run("psql", "-XqAt", "-c", command, console, check=check).stdout
 
     def conninfo(self):
         """The connection string for pgsasl_conninfo."""

@@ -145,6 +145,7 @@ class Postfix:
         main = MAIN_CF.format(base=self.base, hostname=HOSTNAME, environment=words)
         main += (SAMPLES / "main.cf.sample").read_text(encoding="utf-8")
         (self.config / "main.cf").write_text(main, encoding="utf-8")
+        self.set(cyrus_sasl_config_path=self.config / "sasl")
         self._make_certificate()
         self._write_secret("sasl/pgsasl.conninfo", conninfo + "\n")
         conninfo_file = {"pgsasl_conninfo_file": self.config / "sasl/pgsasl.conninfo"}
