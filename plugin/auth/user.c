@@ -1,9 +1,9 @@
 /*
  * user.c: reads a look-up's row by column names.
  *
- * A column that is absent takes the default that user.h gives; one that cannot be understood makes
- * the query misconfigured, never the user accepted. No dates are read: whatever depends on a time
- * comes as a boolean.
+ * An absent column has the default that user.h gives. A value that cannot be read means that the
+ * query is misconfigured; the user is never accepted then. No dates are read: the database decides
+ * what depends on time and returns booleans.
  */
 #include "auth/user.h"
 
@@ -42,14 +42,14 @@ static bool is_one_of(const char *word, const char *const *words)
     return false;
 }
 
-/* Reads a boolean; NULL is false. False: it is none. */
+/* Reads a boolean; NULL is false. Returns false: word is not a boolean. */
 static bool read_bool(const char *word, bool *value_r)
 {
     *value_r = word != NULL && is_one_of(word, true_words);
     return word == NULL || *value_r || is_one_of(word, false_words);
 }
 
-/* Each boolean column and its field. One that the query does not have is left as it is. */
+/* Reads the boolean columns into their fields. An absent column leaves its field unchanged. */
 static bool read_bools(const struct pg_rows *rows, struct user *user)
 {
     const struct {
@@ -85,7 +85,7 @@ static void read_standing(const struct pg_rows *rows, enum standing *standing_io
 
 /* ---- retired hashes ---- */
 
-/* An array column, split in a copy of its own. */
+/* An array column, split in a copy. */
 struct list {
     char *copy;
     size_t size;
@@ -119,7 +119,7 @@ static bool set_retired(struct retired *retired_r, const char *stored, const cha
            retired_r->retired_at != NULL && (id == NULL || retired_r->id != NULL);
 }
 
-/* retired_hashes leads; what the others do not say is unknown. */
+/* retired_hashes has the number of slots; values that the other arrays lack are unknown. */
 static bool read_retired(const struct pg_rows *rows, struct user *user)
 {
     static const char *const names[] = {

@@ -459,7 +459,7 @@ static void wipe_and_free(char **string)
     *string = NULL;
 }
 
-/* Reads a connection string from its file, if the option name_file names one. Both set: an error. */
+/* Reads a connection string from its file, if the option NAME_file is set. Both set: an error. */
 static void resolve_conninfo(struct reader *reader, const char *name, char **text, const char *path)
 {
     char file_name[64];

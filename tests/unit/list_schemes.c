@@ -1,9 +1,9 @@
 /*
  * list_schemes.c: prints stored hashes with the plugin's decoys of them, for tests/sql/hashes.sql.
  *
- * One line each, as COPY reads it: the hash, a tab, the decoy or \N where the hash is unusable.
- * They are the vectors, what is made from the list of schemes on both sides of each bound, both
- * in all wrappings of Dovecot, and both cut short and altered.
+ * One line each, as COPY reads it: the hash, a tab, the decoy or \N where the hash is unusable. The
+ * hashes are the vectors, and hashes made from the list of schemes on both sides of each bound;
+ * all of these in every wrapping of Dovecot, cut short, and altered.
  */
 #include <stdio.h>
 #include <string.h>

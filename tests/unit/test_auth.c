@@ -120,7 +120,7 @@ static const struct row rows[] = {
         .failed = ALL_CHECKS(REASON_WRONG_PASSWORD, REASON_IP_NOT_AUTHORIZED)},
     {"throttled: the right password is not looked at", RIGHT, .user = {LIVE, .throttled = true},
         .reason = REASON_THROTTLED},
-    {"database out", .name = "app1", .password = "correct horse", .result = LOOKUP_UNAVAILABLE,
+    {"database down", .name = "app1", .password = "correct horse", .result = LOOKUP_UNAVAILABLE,
         .reason = REASON_BACKEND_UNAVAILABLE},
     {"query at fault", .name = "app1", .password = "correct horse", .result = LOOKUP_MISCONFIGURED,
         .reason = REASON_BACKEND_UNAVAILABLE},
