@@ -1,10 +1,9 @@
 /*
- * password.c: a login costs one hash; an attempt that is not accepted costs the same
- * number of hashes for every user and every fault.
+ * password.c: a login costs one hash; an attempt that is not accepted costs the same hashes for
+ * every fault, and for a name that does not exist those of the user whose decoys it was given.
  *
  * Every slot of retired hashes is hashed, with a decoy where a slot is empty, and none is skipped
- * after a match: the cost of a failure depends on the password and the table's settings, never on
- * the user. Only a real hash of a live user makes a result better than PASSWORD_WRONG.
+ * after a match. Only a real hash of a live user makes a result better than PASSWORD_WRONG.
  */
 #include "auth/password.h"
 
@@ -17,7 +16,7 @@
 static const struct hash *work_for(
     const struct password_question *question, const struct hash *hash)
 {
-    return question->live && hash_is_usable(hash) ? hash : question->decoy;
+    return hash_is_usable(hash) ? hash : question->decoy;
 }
 
 /* Parses a retired hash the first time it is needed, which in most attempts is never. */
@@ -27,13 +26,6 @@ static const struct hash *retired_hash(struct retired *retired)
         (void)hash_parse(retired->stored, &retired->hash);
     retired->parsed = true;
     return &retired->hash;
-}
-
-/* That of a retired password is parsed for a live user only. */
-static const struct hash *work_for_retired(
-    const struct password_question *question, struct retired *retired)
-{
-    return question->live ? work_for(question, retired_hash(retired)) : question->decoy;
 }
 
 /* Caches a successful verification. */
@@ -88,10 +80,10 @@ static enum password_result check_current(const struct password_question *questi
 static enum password_result check_slot(
     const struct password_question *question, struct retired *retired)
 {
-    const struct hash *work = work_for_retired(question, retired);
+    const struct hash *work = work_for(question, retired_hash(retired));
     enum hash_result result = hash_verify(work, question->password, question->len);
 
-    if (work != &retired->hash)
+    if (!question->live || work != &retired->hash)
         return PASSWORD_WRONG;
     if (result == HASH_MATCH)
         return retired->accepted ? keep(question, work, PASSWORD_RIGHT_RETIRED) : PASSWORD_STALE;
@@ -138,8 +130,9 @@ static enum password_result check_trimmed(const struct password_question *questi
 
     if (!question->diagnose || !text_is_utf8(password, len) || !text_trim(&password, &len))
         return PASSWORD_WRONG;
-    return hash_verify(work, password, len) == HASH_MATCH && work == hash ? PASSWORD_WHITESPACE
-                                                                          : PASSWORD_WRONG;
+    if (hash_verify(work, password, len) != HASH_MATCH || work != hash || !question->live)
+        return PASSWORD_WRONG;
+    return PASSWORD_WHITESPACE;
 }
 
 enum password_result password_check(

@@ -31,8 +31,8 @@ struct password_question {
     const char *password; /* NUL-terminated as well */
     size_t len;
     /*
-     * If it was not found, decoys are hashed and the result is PASSWORD_WRONG. Its retired hashes
-     * are parsed when they are needed.
+     * Its retired hashes are parsed when they are needed. Those of a name that does not exist are
+     * decoys: they are hashed, and the result is PASSWORD_WRONG.
      */
     struct user *user;
     bool live;                /* false: treated as not found, whatever the row says */

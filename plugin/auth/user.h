@@ -45,8 +45,9 @@ struct user {
     bool client_allowed;    /* default true; SQL NULL is false */
     bool throttled;         /* default false */
     struct hash decoy;      /* unusable where the query has none */
+    /* The query says how many slots there are, for users and for nobody, whose hashes are decoys. */
     struct retired retired[RETIRED_MAX];
-    size_t retired_count;  /* the query returns as many slots for any name, known or not */
+    size_t retired_count;
     bool local_part_known; /* the name's part before the @ is a user; default false */
     bool login_due;        /* this login must be noted; default false */
     /* What SCRAM challenges of names without a verifier are made from; NULL where there is none. */
