@@ -68,16 +68,10 @@ enum hash_result hash_verify(const struct hash *hash, const char *password, size
 
 static const struct hash decoy = {.text = "decoy"};
 
-#define GRACE(text)                                                                \
-    {                                                                              \
-        .stored = (char[]){text}, .retired_at = (char[]){""}, .id = (char[]){"1"}, \
-        .accepted = true                                                           \
-    }
-#define OVER(text)                                                                 \
-    {                                                                              \
-        .stored = (char[]){text}, .retired_at = (char[]){""}, .id = (char[]){"2"}, \
-        .accepted = false                                                          \
-    }
+#define GRACE(text) \
+    {.stored = (char[]){text}, .retired_at = (char[]){""}, .id = (char[]){"1"}, .accepted = true}
+#define OVER(text) \
+    {.stored = (char[]){text}, .retired_at = (char[]){""}, .id = (char[]){"2"}, .accepted = false}
 #define SLOTS(...) .retired_count = 2, .retired = {__VA_ARGS__}
 
 enum { ALWAYS = 3, WITH_TRIMMED = 4 }; /* the current hash and two slots; and once more, trimmed */
