@@ -368,7 +368,7 @@ static enum pg_answer run_request(struct pg *pg, const struct request *request,
     *outcome_r = (struct outcome){RUN_LOST, 0, NULL};
     pg_drop_inherited(pg);
     for (int tries = 0; tries < 2 && outcome_r->run == RUN_LOST && deadline_left_ms(deadline) > 0;
-         tries++) {
+        tries++) {
         struct deadline limit = pg->conn != NULL ? first_try_limit(pg, deadline) : deadline;
 
         if (pg->conn == NULL && !pg_connect(pg, deadline))
