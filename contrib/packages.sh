@@ -95,8 +95,8 @@ packages_get() {
         "$@" 3> >(packages_progress >&4)
 }
 
-# packages_install PACKAGE...: brings in what is missing; needs root and the network only where something is. What the
-# packages have to say while they are set up is shown only where that fails.
+# packages_install PACKAGE...: installs what is missing; needs root and the network only if something is. The output of the
+# installation is shown only if it fails.
 packages_install() {
     local missing said status=0
     mapfile -t missing < <(packages_missing "$@")
