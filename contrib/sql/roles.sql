@@ -86,7 +86,7 @@ BEGIN
         UPDATE (username, password_hash, enabled, account_id, account_standing, expires_at, allowed_networks, app, note,
             rotation_grace)
         ON pgsasl.smtp_users TO pgsasl_operator;
-    GRANT SELECT ON pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons, pgsasl.migrations,
+    GRANT SELECT ON pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons, pgsasl.migrations, pgsasl.costly_hashes,
         pgsasl.rotation_stragglers, pgsasl.safe_to_revoke, pgsasl.idle_users TO pgsasl_operator;
     GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.worse_standing(text, text), pgsasl.hash_password(text),
         pgsasl.add_account(text, text), pgsasl.add_user(text, text, bigint, boolean, cidr[], text, text, timestamptz),
@@ -106,7 +106,7 @@ BEGIN
     END IF;
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO pgsasl_auditor', current_database());
     GRANT USAGE ON SCHEMA pgsasl TO pgsasl_auditor;
-    GRANT SELECT ON pgsasl.auth_failures, pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons, pgsasl.migrations, pgsasl.relays,
+    GRANT SELECT ON pgsasl.auth_failures, pgsasl.deleted_users, pgsasl.settings, pgsasl.costly_hashes, pgsasl.reasons, pgsasl.migrations, pgsasl.relays,
         pgsasl.failures_in_words, pgsasl.failures_by_reason, pgsasl.failures_by_client, pgsasl.failures_by_account,
         pgsasl.top_stale, pgsasl.rotation_stragglers, pgsasl.safe_to_revoke, pgsasl.idle_users TO pgsasl_auditor;
     GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.worse_standing(text, text), pgsasl.client_net(inet),

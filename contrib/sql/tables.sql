@@ -10,7 +10,9 @@ CREATE TABLE IF NOT EXISTS pgsasl.settings (
     throttle_window      interval NOT NULL DEFAULT '10 minutes'
                                   CHECK (throttle_window BETWEEN '1 second' AND '1 day'),
     throttle_user_client integer  DEFAULT 20 CHECK (throttle_user_client BETWEEN 1 AND 10000),
-    throttle_client      integer  DEFAULT 500 CHECK (throttle_client BETWEEN 1 AND 10000)
+    throttle_client      integer  DEFAULT 500 CHECK (throttle_client BETWEEN 1 AND 10000),
+    hash_max_memory_kb   integer  NOT NULL DEFAULT 262144 CHECK (hash_max_memory_kb BETWEEN 1024 AND 1048576),
+    hash_max_ms          integer  NOT NULL DEFAULT 2000 CHECK (hash_max_ms BETWEEN 100 AND 20000)
 );
 COMMENT ON COLUMN pgsasl.settings.only_row IS 'always true: it limits the table to one row';
 COMMENT ON COLUMN pgsasl.settings.bcrypt_cost IS 'cost of the hashes that add_user, set_password and rotate_password make';
@@ -23,6 +25,10 @@ COMMENT ON COLUMN pgsasl.settings.throttle_user_client IS
     'number of failures within throttle_window after which a user name is throttled for a client network; NULL: never';
 COMMENT ON COLUMN pgsasl.settings.throttle_client IS
     'number of failures within throttle_window after which a client network is throttled for all names; NULL: never';
+COMMENT ON COLUMN pgsasl.settings.hash_max_memory_kb IS
+    'memory in KiB that a hash that is stored may take; the plugin has a ceiling of its own';
+COMMENT ON COLUMN pgsasl.settings.hash_max_ms IS
+    'time that a hash that is stored may take, in milliseconds of a server processor; the plugin has a ceiling of its own';
 INSERT INTO pgsasl.settings DEFAULT VALUES ON CONFLICT DO NOTHING;
 
 CREATE TABLE IF NOT EXISTS pgsasl.accounts (

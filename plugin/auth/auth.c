@@ -177,6 +177,7 @@ static void check_password(struct auth_run *run, bool live)
         .len = credentials->password_len,
         .user = &run->user,
         .live = live,
+        .ceiling = &run->backend->ceiling,
         .decoy = &run->user.decoy,
         .acceptable = run->failed == 0 && run->attempt->canon_ok,
         .diagnose = run->backend->options.diagnose,
@@ -192,7 +193,8 @@ static void check_password(struct auth_run *run, bool live)
         return;
     run->password_fits = result == PASSWORD_RIGHT || result == PASSWORD_RIGHT_RETIRED;
     run->failed |= password_verdict[result].failed;
-    set_detail(run, password_verdict[result].detail);
+    set_detail(
+        run, result == PASSWORD_UNUSABLE ? run->user.hash_fault : password_verdict[result].detail);
     if (result == PASSWORD_STALE)
         explain_stale(run);
 }
@@ -207,7 +209,7 @@ static void check_verifier(struct auth_run *run)
     const struct hash *hash = &run->user.hash;
 
     if (!hash_is_usable(hash))
-        fail(run, REASON_UNUSABLE_HASH, NULL);
+        fail(run, REASON_UNUSABLE_HASH, run->user.hash_fault);
     else if (strncmp(hash->text, AUTH_VERIFIER_PREFIX, strlen(AUTH_VERIFIER_PREFIX)) != 0)
         fail(run, REASON_WRONG_PASSWORD, "the stored hash is no SCRAM-SHA-256 verifier");
 }

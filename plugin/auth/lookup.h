@@ -22,13 +22,20 @@ enum lookup_result {
 
 enum { LOOKUP_WHY_MAX = 256 };
 
+/* Borrowed for the call, except where it says otherwise. */
+struct lookup_parts {
+    struct pg *pg;     /* lookup_free() gives it back, and so does lookup_new() when it fails */
+    const char *query; /* must live as long as the look-up */
+    struct hash_cost ceiling; /* a stored hash that costs more is unusable */
+    const char *decoy_key;    /* a secret that all processes of the site share */
+    const struct log_sink *log;
+};
+
 /*
- * pg, which lookup_free() gives back, and query, which must live as long, make a look-up. NULL: no
- * memory, and pg is given back. A parameter of query that is not filled is one line in log, and
- * *fault_r then says what is wrong, else it is left as it is.
+ * NULL: no memory. A parameter of the query that is not filled is one line in the log, and *fault_r
+ * then says what is wrong, else it is left as it is.
  */
-struct lookup *lookup_new(
-    struct pg *pg, const char *query, const struct log_sink *log, const char **fault_r);
+struct lookup *lookup_new(const struct lookup_parts *parts, const char **fault_r);
 
 /* NULL is tolerated. */
 void lookup_free(struct lookup *lookup);

@@ -56,7 +56,7 @@ SELECT results_eq($$SELECT executable_by('pgsasl_operator')$$,
         'rotate_password', 'schema_version', 'set_password', 'worse_standing'], 'what operators may call');
 SELECT results_eq($$SELECT rights_of('pgsasl_operator') ORDER BY 1$$, ARRAY[
     'accounts delete', 'accounts select', 'accounts(name,standing) insert', 'accounts(name,standing) update',
-    'deleted_users select', 'idle_users select', 'migrations select', 'reasons select',
+    'costly_hashes select', 'deleted_users select', 'idle_users select', 'migrations select', 'reasons select',
     'retired_passwords(accepted_until) update',
     'retired_passwords(retired_id,user_id,retired_at,accepted_until,last_used_at,last_used_from) select',
     'rotation_stragglers select', 'safe_to_revoke select', 'settings select', 'smtp_users delete',
@@ -71,7 +71,7 @@ SELECT results_eq($$SELECT executable_by('pgsasl_auditor')$$, ARRAY['client_net'
     'schema_version', 'user_status', 'worse_standing'],
     'what auditors may call');
 SELECT results_eq($$SELECT rights_of('pgsasl_auditor')$$,
-    ARRAY['auth_failures select', 'deleted_users select', 'failures_by_account select', 'failures_by_client select',
+    ARRAY['auth_failures select', 'costly_hashes select', 'deleted_users select', 'failures_by_account select', 'failures_by_client select',
         'failures_by_reason select', 'failures_in_words select', 'idle_users select', 'migrations select',
         'reasons select', 'relays select',
         'rotation_stragglers select', 'safe_to_revoke select', 'settings select', 'top_stale select'],

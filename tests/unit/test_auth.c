@@ -49,7 +49,7 @@ enum lookup_result lookup_user(struct lookup *lookup, const char *username,
     (void)client;
     (void)deadline;
     *user_r = lookup_row;
-    hash_parse(lookup_row.hash.text, &user_r->hash);
+    hash_parse(lookup_row.hash_fault == NULL ? lookup_row.hash.text : "", &user_r->hash);
     hash_decoy(&user_r->hash, &user_r->decoy);
     why_r[0] = '\0';
     return lookup_result;
@@ -177,6 +177,8 @@ static const struct row rows[] = {
     {"disabled", RIGHT, .user = {USER(RIGHT_HASH, false, true)}, .reason = REASON_DISABLED_USER},
     {"expired", RIGHT, .user = {LIVE, .expired = true}, .reason = REASON_EXPIRED_USER},
     {"empty hash", RIGHT, .user = {USER("", true, true)}, .reason = REASON_UNUSABLE_HASH},
+    {"hash above the ceiling", RIGHT, .user = {LIVE, .hash_fault = "takes too much"},
+        .reason = REASON_UNUSABLE_HASH, .detail = "takes too much"},
     {"address not on the list", RIGHT, .user = {USER(RIGHT_HASH, true, false)},
         .reason = REASON_IP_NOT_AUTHORIZED},
     {"address not on the list, password wrong", WRONG, .user = {USER(RIGHT_HASH, true, false)},
@@ -213,6 +215,7 @@ static void check_row(const struct row *row)
     memset(&credentials, 0, sizeof credentials);
     memset(&backend, 0, sizeof backend);
     backend.options.timeout_ms = 1000;
+    backend.ceiling = (struct hash_cost){.memory_kib = 1024, .work_ms = 100};
     backend.options.require_tls = row->require_tls;
     backend.lookup = (struct lookup *)&backend; /* never looked into: lookup_user() is a double */
     put(credentials.authcid, &credentials.authcid_len, row->name);
