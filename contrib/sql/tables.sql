@@ -11,6 +11,7 @@ CREATE TABLE IF NOT EXISTS pgsasl.settings (
                                   CHECK (throttle_window BETWEEN '1 second' AND '1 day'),
     throttle_user_client integer  DEFAULT 20 CHECK (throttle_user_client BETWEEN 1 AND 10000),
     throttle_client      integer  DEFAULT 500 CHECK (throttle_client BETWEEN 1 AND 10000),
+    decoy_key            text     NOT NULL DEFAULT replace(gen_random_uuid()::text || gen_random_uuid(), '-', ''),
     hash_max_memory_kb   integer  NOT NULL DEFAULT 262144 CHECK (hash_max_memory_kb BETWEEN 1024 AND 1048576),
     hash_max_ms          integer  NOT NULL DEFAULT 2000 CHECK (hash_max_ms BETWEEN 100 AND 20000)
 );
@@ -25,6 +26,8 @@ COMMENT ON COLUMN pgsasl.settings.throttle_user_client IS
     'number of failures within throttle_window after which a user name is throttled for a client network; NULL: never';
 COMMENT ON COLUMN pgsasl.settings.throttle_client IS
     'number of failures within throttle_window after which a client network is throttled for all names; NULL: never';
+COMMENT ON COLUMN pgsasl.settings.decoy_key IS
+    'random; chooses for each unknown name the user whose hashes are its decoys';
 COMMENT ON COLUMN pgsasl.settings.hash_max_memory_kb IS
     'memory in KiB that a hash that is stored may take; the plugin has a ceiling of its own';
 COMMENT ON COLUMN pgsasl.settings.hash_max_ms IS
@@ -75,6 +78,9 @@ CREATE TABLE IF NOT EXISTS pgsasl.smtp_users (
     CONSTRAINT smtp_users_password_hash_scheme CHECK (pgsasl.hash_fault(password_hash) IS NULL)
 ) WITH (fillfactor = 90);
 CREATE INDEX IF NOT EXISTS smtp_users_account_id_idx ON pgsasl.smtp_users (account_id);
+-- The users in a ring, in an order that is fixed and even: an unknown name gets the decoys of the next user. Another user
+-- changes the decoys of few names, and gaps between ids change nothing.
+CREATE INDEX IF NOT EXISTS smtp_users_ring_idx ON pgsasl.smtp_users (hashint8extended(user_id, 0));
 
 -- Previous passwords of a user, inserted by trigger. The newest settings.retired_kept of each user are kept.
 CREATE TABLE IF NOT EXISTS pgsasl.retired_passwords (
