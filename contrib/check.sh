@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs what is missing on a Debian or Ubuntu machine, then builds pgsasl and runs every check it has.
+# Installs what is missing on a machine with Debian 12 or 13, then builds pgsasl and runs every check it has.
 # The checkout stays as it is: all work is done on a copy in a directory of its own, removed unless something failed.
 set -euo pipefail
 

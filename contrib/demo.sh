@@ -1,7 +1,7 @@
 #!/bin/bash
 # Shows pgsasl at work on real servers: builds it, starts a private PostgreSQL and a private Postfix with it, logs in
-# with swaks and curl, makes each failure happen and prints what the client saw beside the row of the audit table.
-# Everything is in one temporary directory and on ports of 127.0.0.1; nothing is left running.
+# with swaks and curl, provokes each failure, and prints what the client saw beside the row of the audit table.
+# Everything is in one temporary directory and on ports of 127.0.0.1; no server is left running.
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -19,7 +19,7 @@ usage: contrib/demo.sh [-v] [--keep]
 EOF
 }
 
-# show COMMAND...: runs it, and prints it before where -v asks for that, as it can be pasted.
+# show COMMAND...: runs it. With -v it is first printed, quoted so that it can be pasted.
 show() {
     local word
     if [[ $verbose == yes ]]; then
@@ -103,7 +103,7 @@ main() {
     trap clean_up EXIT
     [[ -n ${PGSASL_BUILD-} ]] || build
     harness demo "${keep[@]}" "$work" || status=$?
-    # Servers that did not start are of no use to anybody.
+    # Servers that did not start are removed even with --keep.
     ((${#keep[@]} == 0 || status > 1)) || trap - EXIT
     return $((status > 0))
 }

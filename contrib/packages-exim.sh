@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # Debian's Exim with Cyrus SASL in it, for the tests. Sourced after packages.sh.
 #
-# Exim and Postfix are both "mail-transport-agent", so the package cannot be installed where Postfix is: its program is
-# unpacked into a directory of its own and nothing of it is set up or started.
+# Exim and Postfix both provide "mail-transport-agent", so the package cannot be installed beside Postfix: its program is
+# unpacked into a directory of its own, and nothing is set up or started.
 
 EXIM_PACKAGE=exim4-daemon-heavy
 EXIM_CACHE=/var/cache/pgsasl
 
-# exim_fetch: brings the package into the present directory. apt fetches as a user of its own.
+# exim_fetch: downloads the package into the current directory. apt downloads as a user of its own.
 exim_fetch() {
     chmod 755 . && chown _apt . || return
     apt-get -q update && apt-get -q download "$EXIM_PACKAGE"
@@ -18,7 +18,7 @@ exim_libraries() {
     dpkg-deb -f "$1" Depends | tr ',' '\n' | sed -E 's/\|.*//; s/\(.*//; s/[[:space:]]//g' | grep -vE '^(exim4-.*|debconf)$'
 }
 
-# exim_user: the user whose name Debian compiles into Exim, which does not start without.
+# exim_user: creates the user whose name Debian compiles into Exim; Exim does not start without it.
 exim_user() {
     getent passwd Debian-exim >/dev/null ||
         useradd --system --user-group --no-create-home --home-dir /var/spool/exim4 --shell /usr/sbin/nologin Debian-exim
@@ -34,12 +34,12 @@ exim_unpack() (
     mapfile -t libraries < <(exim_libraries "$EXIM_PACKAGE"_*.deb)
     packages_install "${libraries[@]}" || exit
     dpkg -x "$EXIM_PACKAGE"_*.deb . || exit
-    # Not setuid: the tests start it as root, and nobody else has to.
+    # Not setuid: only the tests start it, as root.
     install -d -m 0755 "$EXIM_CACHE" && install -m 0755 usr/sbin/exim4 "$EXIM_CACHE/exim4"
 )
 
-# packages_exim: sets PGSASL_EXIM to an Exim that has the driver cyrus_sasl, an installed one where there is one. Says
-# nothing where nothing has to be done.
+# packages_exim: sets PGSASL_EXIM to an Exim with the driver cyrus_sasl, an installed one if there is one. Prints nothing if
+# nothing has to be done.
 # shellcheck disable=SC2034 # for the script that sources this
 packages_exim() {
     local said

@@ -17,9 +17,9 @@
     PACKAGES_CLANG=(clang)
     PACKAGES_FUZZ=(clang libclang-rt-NN-dev)
     PACKAGES_SQL=(postgresql postgresql-NN-pgtap libtap-parser-sourcehandler-pgtap-perl)
-    PACKAGES_SERVER=("${PACKAGES_DEMO[@]}" dovecot-core dovecot-pgsql iproute2 msmtp pgbouncer python3-pytest sasl2-bin
+    PACKAGES_SERVER=("${PACKAGES_DEMO[@]}" dovecot-core dovecot-pgsql gsasl iproute2 msmtp pgbouncer python3-pytest sasl2-bin
         valgrind)
-    # This clang-format is in Debian 12, Debian 13 and Ubuntu 24.04: another one lays out some lines otherwise.
+    # Debian 12 and 13 both have this clang-format; another one lays out some lines otherwise.
     PACKAGES_LINT=(black clang-format-19 mandoc shellcheck)
 }
 
@@ -95,8 +95,8 @@ packages_get() {
         "$@" 3> >(packages_progress >&4)
 }
 
-# packages_install PACKAGE...: brings in what is missing; needs root and the network only where something is. What the
-# packages have to say while they are set up is shown only where that fails.
+# packages_install PACKAGE...: installs what is missing; needs root and the network only if something is. The output of the
+# installation is shown only if it fails.
 packages_install() {
     local missing said status=0
     mapfile -t missing < <(packages_missing "$@")

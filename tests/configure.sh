@@ -1,5 +1,5 @@
 #!/bin/sh
-# What configure says of each thing that is missing: one line, naming the Debian package; and then it stops.
+# For each thing that is missing configure prints one line, which names the Debian package; then it stops.
 #
 #   tests/configure.sh DIRECTORY-OF-CONFIGURE
 set -eu
@@ -10,7 +10,7 @@ trap 'rm -rf "$scratch"' EXIT
 cd "$scratch"
 failed=0
 
-# pkg-config that knows no module, and a compiler that finds no crypt.h.
+# A pkg-config that finds no module, and a compiler that finds no crypt.h.
 cat >pkg-config <<'END'
 #!/bin/sh
 case $1 in
@@ -20,7 +20,7 @@ esac
 END
 chmod +x pkg-config
 if PKG_CONFIG=$scratch/pkg-config ac_cv_header_crypt_h=no "$source/configure" --enable-tests >said 2>&1; then
-    echo 'configure: goes on without its libraries' >&2
+    echo 'configure: succeeds without its libraries' >&2
     failed=1
 fi
 while read -r what package; do

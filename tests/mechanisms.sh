@@ -19,7 +19,7 @@ diff -u --label 'mechanisms of plugin/sasl' --label 'in pgsasl.5' "$scratch/code
 
 while read -r name; do
     grep -q "\"$name\"" "$top/tests/server/test_mechanisms.py" || {
-        echo "tests/server/test_mechanisms.py does not log in with $name"
+        echo "tests/server/test_mechanisms.py has no login with $name"
         exit 1
     }
 done <"$scratch/code"

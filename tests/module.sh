@@ -1,6 +1,5 @@
 #!/bin/sh
-# Looks at the module as built: what it exports, what it is linked with, how it is hardened. Run by `make check` in the
-# build directory.
+# Examines the built module: its exports, its libraries, its hardening. Run by `make check` in the build directory.
 set -eu
 
 module=.libs/libpgsasl.so
@@ -35,7 +34,7 @@ esac
 echo "$segments" | grep -q 'GNU_STACK.* RW ' ||
     fault 'has an executable stack'
 
-# The sanitizers bring calls of their own and do the work of _FORTIFY_SOURCE.
+# The sanitizers add calls of their own and replace _FORTIFY_SOURCE.
 if [ "${SANITIZERS:-no}" = no ]; then
     imported=$(nm -D --undefined-only "$module" | awk '{ sub(/@.*/, "", $2); print $2 }')
     for forbidden in abort exit _exit setlocale signal sigaction printf puts perror __assert_fail \

@@ -2,8 +2,8 @@
 # The options that the code knows and those that pgsasl.5 describes are the same, with the same defaults. Run by
 # `make check` in the build directory.
 #
-# In the manual page an option is an item, `.It Cm NAME`, in whose text stands "Default: VALUE" ("Default: none" where
-# there is none), a full stop after it.
+# In the manual page an option is an item, `.It Cm NAME`, whose text contains "Default: VALUE." ("Default: none." if it has
+# none).
 set -eu
 
 page=${srcdir:-.}/docs/pgsasl.5
@@ -15,7 +15,7 @@ tests/unit/list_options |
     sort >"$scratch/code"
 [ -s "$scratch/code" ]
 
-# An item's text in one line, without macros, quotes and other markup; then what stands behind "Default:".
+# Joins an item's text in one line, without macros, quotes and other markup; then takes the value after "Default:".
 awk '
     function finish() {
         if (name == "")

@@ -47,7 +47,8 @@ BEGIN
     what_failed := format('between %s and %s the plugin rejected no attempt of "%s"',
         date_trunc('second', since), date_trunc('second', until), username);
     what_to_do := 'look in the mail log for an answer of the mail server itself: a mechanism that it does not offer, such'
-        ' as CRAM-MD5; broken base64; no TLS, so that AUTH was not offered. Or the client used another host, port or user name'
+        ' as CRAM-MD5; broken base64 in the line of AUTH; no TLS, so that AUTH was not offered. Or the client used another'
+        ' host, port or user name'
         ' (similar names follow). Or the database was down: the log says "pgsasl: rejected", and the row arrives later';
     detail := coalesce(
         (SELECT coalesce('its last login was at ' || date_trunc('second', u.last_login_at), 'it has never logged in')
@@ -70,7 +71,8 @@ $$;
 
 -- The current state of each check, one per row. ok is NULL for what is information only.
 CREATE OR REPLACE FUNCTION pgsasl.user_status(username text) RETURNS TABLE (item text, value text, ok boolean)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     u pgsasl.smtp_users;

@@ -136,6 +136,7 @@ AS $$
         ('foreign key', 'retired_passwords.retired_passwords_user_id_fkey', ''),
         ('index', 'retired_passwords.retired_passwords_user_id_idx', ''),
         ('primary key', 'retired_passwords.retired_passwords_pkey', ''),
+        ('trigger', 'retired_passwords.retired_refused', 'refuse_retired()'),
         ('table', 'settings', ''),
         ('column', 'settings.bcrypt_cost', 'smallint NOT NULL'),
         ('column', 'settings.decoy_key', 'text NOT NULL'),
@@ -144,6 +145,7 @@ AS $$
         ('column', 'settings.login_stamp_interval', 'interval NOT NULL'),
         ('column', 'settings.only_row', 'boolean NOT NULL'),
         ('column', 'settings.retired_kept', 'smallint NOT NULL'),
+        ('column', 'settings.scram_iterations', 'integer NOT NULL'),
         ('column', 'settings.throttle_client', 'integer'),
         ('column', 'settings.throttle_user_client', 'integer'),
         ('column', 'settings.throttle_window', 'interval NOT NULL'),
@@ -153,6 +155,7 @@ AS $$
         ('check', 'settings.settings_login_stamp_interval_check', ''),
         ('check', 'settings.settings_only_row_check', ''),
         ('check', 'settings.settings_retired_kept_check', ''),
+        ('check', 'settings.settings_scram_iterations_check', ''),
         ('check', 'settings.settings_throttle_client_check', ''),
         ('check', 'settings.settings_throttle_user_client_check', ''),
         ('check', 'settings.settings_throttle_window_check', ''),
@@ -190,6 +193,7 @@ AS $$
         ('trigger', 'smtp_users.password_changed', 'stamp_password_change()'),
         ('trigger', 'smtp_users.password_retired', 'retire_password()'),
         ('trigger', 'smtp_users.user_deleted', 'add_tombstone()'),
+        ('trigger', 'smtp_users.user_refused', 'refuse_user()'),
         ('trigger', 'smtp_users.user_renamed', 'add_tombstone()'),
         ('unique constraint', 'smtp_users.smtp_users_username_key', '')
         -- END LIST objects

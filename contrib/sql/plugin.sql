@@ -30,7 +30,8 @@ $$;
 CREATE OR REPLACE FUNCTION pgsasl.find_user(username text, client inet)
 RETURNS TABLE (user_id bigint, password_hash text, enabled boolean, account_standing text, expired boolean,
     deleted_at timestamptz, client_allowed boolean, throttled boolean, retired_hashes text[], retired_accepted boolean[],
-    retired_at timestamptz[], retired_ids bigint[], decoy_hash text, local_part_known boolean, login_due boolean)
+    retired_at timestamptz[], retired_ids bigint[], decoy_hash text, local_part_known boolean, login_due boolean,
+    decoy_key text, scram_iterations integer)
 LANGUAGE plpgsql STABLE ROWS 1 SECURITY DEFINER
 SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
@@ -41,12 +42,11 @@ DECLARE
     client_limit integer;
     networks cidr[];
     has_retired boolean;
-    key text;
     place bigint;  -- of an unknown name among the users
     model record;  -- the user that it is made like
     client_net cidr := pgsasl.client_net(client);
 BEGIN
-    SELECT s.retired_kept, s.throttle_window, s.throttle_user_client, s.throttle_client, s.decoy_key,
+    SELECT s.retired_kept, s.throttle_window, s.throttle_user_client, s.throttle_client, s.decoy_key, s.scram_iterations,
            u.user_id, u.password_hash, u.enabled, pgsasl.worse_standing(u.account_standing, a.standing),
            coalesce(u.expires_at <= now(), false), u.allowed_networks,
            u.user_id IS NOT NULL AND coalesce(u.last_login_at <= now() - s.login_stamp_interval, true),
@@ -60,7 +60,7 @@ BEGIN
                WHERE g.net = client_net
                    AND g.occurred_at > now() - s.throttle_window AND g.occurred_at < now() + s.throttle_window
                OFFSET least(s.throttle_user_client, s.throttle_client) - 1)
-    INTO kept, span, user_limit, client_limit, key,
+    INTO kept, span, user_limit, client_limit, find_user.decoy_key, find_user.scram_iterations,
          find_user.user_id, find_user.password_hash, find_user.enabled, find_user.account_standing, expired, networks,
          find_user.login_due, client_allowed, has_retired,
          find_user.retired_hashes, find_user.retired_accepted, find_user.retired_at, find_user.retired_ids,
@@ -87,7 +87,7 @@ BEGIN
         SELECT d.deleted_at INTO find_user.deleted_at
         FROM pgsasl.deleted_users d WHERE d.username = find_user.username
         ORDER BY d.deleted_at DESC LIMIT 1;
-        place := ('x' || left(encode(sha256(convert_to(concat(key, username), 'UTF8')), 'hex'), 16))::bit(64)::bigint;
+        place := ('x' || left(encode(sha256(convert_to(concat(decoy_key, username), 'UTF8')), 'hex'), 16))::bit(64)::bigint;
         SELECT u.user_id, u.password_hash INTO model
         FROM pgsasl.smtp_users u WHERE hashint8extended(u.user_id, 0) >= place
         ORDER BY hashint8extended(u.user_id, 0) LIMIT 1;
@@ -246,11 +246,13 @@ $$;
 -- Records an accepted login: the user's last_login_at and last_login_from, and for a retired password its last_used_at and
 -- last_used_from, each at most once per settings.login_stamp_interval. login is one object: user_id, client_addr,
 -- occurred_at, and retired_id where the password was a retired one; other names are ignored. Losing a record is harmless,
--- so the function waits for no lock and for no disk, and a value that cannot be read is no error. If the retired password
+-- so the function waits for no lock (on a row that is locked it skips the row; on a table, it ends) and for no disk, and a
+-- value that cannot be read is no error. If the retired password
 -- cannot be updated, the user is not updated either, because safe_to_revoke relies on last_login_at.
 CREATE OR REPLACE FUNCTION pgsasl.note_login(login jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET lock_timeout = '1ms' SET row_security = off
 AS $$
 DECLARE
     id bigint := CASE WHEN login ->> 'user_id' ~ '^[0-9]{1,18}$' THEN login ->> 'user_id' END;
@@ -261,24 +263,28 @@ DECLARE
     due_before timestamptz;
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
-    PERFORM pgsasl.note_relay(login, moment);
-    SELECT moment - s.login_stamp_interval INTO due_before FROM pgsasl.settings s WHERE s.only_row;
-    IF login ->> 'retired_id' IS NOT NULL THEN
-        UPDATE pgsasl.retired_passwords SET last_used_at = moment, last_used_from = client
-        FROM (SELECT r.retired_id FROM pgsasl.retired_passwords r JOIN pgsasl.smtp_users u ON u.user_id = r.user_id
-              WHERE r.retired_id = retired AND r.user_id = id
-                  AND (r.last_used_at IS NULL OR r.last_used_at <= due_before
-                       OR u.last_login_at IS NULL OR u.last_login_at <= due_before)
-              FOR NO KEY UPDATE OF r SKIP LOCKED) AS due
-        WHERE retired_passwords.retired_id = due.retired_id;
-        IF NOT FOUND THEN
-            RETURN;
+    BEGIN
+        PERFORM pgsasl.note_relay(login, moment);
+        SELECT moment - s.login_stamp_interval INTO due_before FROM pgsasl.settings s WHERE s.only_row;
+        IF login ->> 'retired_id' IS NOT NULL THEN
+            UPDATE pgsasl.retired_passwords SET last_used_at = moment, last_used_from = client
+            FROM (SELECT r.retired_id FROM pgsasl.retired_passwords r JOIN pgsasl.smtp_users u ON u.user_id = r.user_id
+                  WHERE r.retired_id = retired AND r.user_id = id
+                      AND (r.last_used_at IS NULL OR r.last_used_at <= due_before
+                           OR u.last_login_at IS NULL OR u.last_login_at <= due_before)
+                  FOR NO KEY UPDATE OF r SKIP LOCKED) AS due
+            WHERE retired_passwords.retired_id = due.retired_id;
+            IF NOT FOUND THEN
+                RETURN;
+            END IF;
         END IF;
-    END IF;
-    UPDATE pgsasl.smtp_users SET last_login_at = moment, last_login_from = client
-    FROM (SELECT u.user_id FROM pgsasl.smtp_users u
-          WHERE u.user_id = id AND (u.last_login_at IS NULL OR u.last_login_at <= due_before)
-          FOR NO KEY UPDATE SKIP LOCKED) AS due
-    WHERE smtp_users.user_id = due.user_id;
+        UPDATE pgsasl.smtp_users SET last_login_at = moment, last_login_from = client
+        FROM (SELECT u.user_id FROM pgsasl.smtp_users u
+              WHERE u.user_id = id AND (u.last_login_at IS NULL OR u.last_login_at <= due_before)
+              FOR NO KEY UPDATE SKIP LOCKED) AS due
+        WHERE smtp_users.user_id = due.user_id;
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN;
+    END;
 END
 $$;

@@ -52,8 +52,6 @@ $$;
 REVOKE ALL ON ALL TABLES IN SCHEMA pgsasl FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA pgsasl FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pgsasl FROM PUBLIC;
--- The CHECK of smtp_users calls them with the rights of the role that writes a hash.
-GRANT EXECUTE ON FUNCTION pgsasl.hash_fault(text), pgsasl.parse_hash(text) TO PUBLIC;
 
 -- The plugin calls three functions and can do nothing else.
 DO $$
@@ -88,10 +86,11 @@ BEGIN
         ON pgsasl.smtp_users TO pgsasl_operator;
     GRANT SELECT ON pgsasl.deleted_users, pgsasl.reasons, pgsasl.migrations, pgsasl.costly_hashes,
         pgsasl.rotation_stragglers, pgsasl.safe_to_revoke, pgsasl.idle_users TO pgsasl_operator;
+    -- The CHECK of smtp_users calls hash_fault() and parse_hash() with the rights of the role that writes a hash.
     GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.worse_standing(text, text), pgsasl.hash_password(text),
-        pgsasl.add_account(text, text), pgsasl.add_user(text, text, bigint, boolean, cidr[], text, text, timestamptz),
+        pgsasl.hash_fault(text), pgsasl.parse_hash(text), pgsasl.add_account(text, text), pgsasl.add_user(text, text, bigint, boolean, cidr[], text, text, timestamptz),
         pgsasl.random_password(), pgsasl.set_password(text, text, interval), pgsasl.rotate_password(text, interval),
-        pgsasl.end_rotation(text)
+        pgsasl.rotate_passwords(text[], interval), pgsasl.store_hashes(text[], text[], interval), pgsasl.end_rotation(text)
         TO pgsasl_operator;
     GRANT SELECT (retired_id, user_id, retired_at, accepted_until, last_used_at, last_used_from), UPDATE (accepted_until)
         ON pgsasl.retired_passwords TO pgsasl_operator;

@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS pgsasl.settings (
     throttle_user_client integer  DEFAULT 20 CHECK (throttle_user_client BETWEEN 1 AND 10000),
     throttle_client      integer  DEFAULT 500 CHECK (throttle_client BETWEEN 1 AND 10000),
     decoy_key            text     NOT NULL DEFAULT replace(gen_random_uuid()::text || gen_random_uuid(), '-', ''),
+    scram_iterations     integer  NOT NULL DEFAULT 4096 CHECK (scram_iterations BETWEEN 1 AND 10000000),
     hash_max_memory_kb   integer  NOT NULL DEFAULT 262144 CHECK (hash_max_memory_kb BETWEEN 1024 AND 1048576),
     hash_max_ms          integer  NOT NULL DEFAULT 2000 CHECK (hash_max_ms BETWEEN 100 AND 20000)
 );
@@ -27,7 +28,10 @@ COMMENT ON COLUMN pgsasl.settings.throttle_user_client IS
 COMMENT ON COLUMN pgsasl.settings.throttle_client IS
     'number of failures within throttle_window after which a client network is throttled for all names; NULL: never';
 COMMENT ON COLUMN pgsasl.settings.decoy_key IS
-    'random; chooses for each unknown name the user whose hashes are its decoys';
+    'random; chooses for each unknown name the user whose hashes are its decoys, and makes the salts that SCRAM-SHA-256 '
+    'shows for names without a verifier';
+COMMENT ON COLUMN pgsasl.settings.scram_iterations IS
+    'iteration count that SCRAM-SHA-256 shows for names without a verifier: keep the verifiers at this count';
 COMMENT ON COLUMN pgsasl.settings.hash_max_memory_kb IS
     'memory in KiB that a hash that is stored may take; the plugin has a ceiling of its own';
 COMMENT ON COLUMN pgsasl.settings.hash_max_ms IS

@@ -117,7 +117,8 @@ END
 $$;
 
 -- Whether a failure looks like guessing and therefore counts towards the throttle. An app that still has a retired password
--- does not guess: such failures count once per user and window. Of two that are stored at the same time, one counts.
+-- does not guess: such failures count once per user and window. Of two that are stored at the same time, one counts. An exchange that
+-- the client broke off counts; SCRAM with a user who has no verifier does not, because no password was looked at.
 CREATE OR REPLACE FUNCTION pgsasl.is_guess(attempt pgsasl.auth_failures) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
@@ -128,7 +129,7 @@ BEGIN
     IF attempt.reason = 'throttled' THEN
         RETURN false;
     ELSIF attempt.failed_checks && ARRAY['wrong_password', 'password_whitespace', 'unknown_user', 'deleted_user',
-                                         'username_has_at', 'username_whitespace'] THEN
+                                         'username_has_at', 'username_whitespace', 'abandoned_exchange'] THEN
         RETURN true;
     ELSIF NOT attempt.failed_checks @> ARRAY['stale_password'] OR attempt.username IS NULL
         OR NOT pg_try_advisory_xact_lock(hashtextextended('pgsasl stale ' || attempt.username, 0)) THEN

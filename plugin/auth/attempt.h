@@ -5,6 +5,7 @@
 #define PGSASL_AUTH_ATTEMPT_H
 
 #include <stdbool.h>
+#include <time.h>
 
 #include "auth/credentials.h"
 #include "base/address.h"
@@ -12,8 +13,9 @@
 /* Borrowed for the call. */
 struct attempt {
     const struct credentials *credentials;
-    const char *fault;     /* what the mechanism found wrong with the message, NULL: nothing */
-    const char *mechanism; /* "PLAIN", "LOGIN" */
+    const char *fault;        /* what the mechanism found wrong with the message, NULL: nothing */
+    const char *mechanism;    /* "PLAIN", "LOGIN" */
+    struct timespec began_at; /* CLOCK_REALTIME, when the exchange began */
     struct address client;
     struct address server;
     const char *service;     /* "smtp"; NULL tolerated */

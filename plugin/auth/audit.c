@@ -1,9 +1,8 @@
 /*
- * audit.c: brings a row to the database, else to the spool, else into the log; and drains the
- * spool.
+ * audit.c: stores a row in the database, else in the spool, else in the log; and drains the spool.
  *
- * A row is the same bytes everywhere (row.h): the query's parameter, the spool's line, the
- * line that is drained and the end of the log line of a row that was lost.
+ * A row is the same bytes everywhere (row.h): the query's parameter, the spool's line, the line
+ * that is drained, and the end of the log line for a row that could not be stored.
  */
 #include "auth/audit.h"
 
@@ -17,34 +16,33 @@
 #include "pg/pg.h"
 
 enum {
-    SILENT_MS =
-        1000,       /* a database that failed is not asked again for so long, if there is a spool */
-    SPOOL_MS = 500, /* what the spool's lock gets at least */
-    DRAIN_MS = 150, /* of an attempt that draining may take */
-    DRAIN_OVER_MS = 300,  /* how much longer a batch that was begun in time may take */
-    DRAIN_FIRST_ROWS = 8, /* of a process that has yet to learn how fast the database is */
-    LOGIN_MS = 250,
-    TELL_MS = 10000,       /* how often a login is noted for the sake of what waits in the spool */
-    NAME_LOGGED_MAX = 128, /* bytes of the user name in a log line */
-    SKIPPED_LOGGED_MAX = 3072
+    PAUSE_MS = 1000,      /* for so long a failed database is not queried, if there is a spool */
+    SPOOL_MS = 500,       /* minimum time to wait for the spool's lock */
+    DRAIN_MS = 150,       /* no batch starts later than this */
+    DRAIN_OVER_MS = 300,  /* how much longer the last batch may take */
+    DRAIN_FIRST_ROWS = 8, /* rows of a process's first batch: the database's speed is unknown */
+    LOGIN_MS = 250,       /* maximum time to send a login stamp */
+    WAITING_REPORT_MS = 10000, /* how often a login is noted only to report rows in the spool */
+    NAME_LOGGED_MAX = 128,     /* bytes of the user name in a log line */
+    SKIPPED_LOGGED_MAX = 3072  /* bytes of a skipped row in a log line */
 };
 
 struct audit {
     struct audit_parts parts;
     struct pg_query failure_query;
     struct pg_query login_query;
-    _Atomic bool logins_refused;     /* the login query is at fault: said once, not sent again */
-    _Atomic int64_t silent_until_ms; /* CLOCK_MONOTONIC; the database is not asked before */
-    _Atomic int64_t rows_per_s;      /* that batches of the spool were moved at; 0: not known yet */
-    _Atomic bool told_waiting;       /* the database was told that rows wait here */
-    _Atomic int64_t tell_at_ms;      /* it is told again not before */
+    _Atomic bool logins_refused;       /* the login query is wrong: logged once, not sent again */
+    _Atomic int64_t paused_until_ms;   /* CLOCK_MONOTONIC; no query before that */
+    _Atomic int64_t rows_per_s;        /* speed of the last batch from the spool; 0: unknown */
+    _Atomic bool reported_waiting;     /* the database knows that rows wait in this spool */
+    _Atomic int64_t next_report_at_ms; /* when to report that again */
 };
 
 static const unsigned row_types[] = {PG_JSONB};
 
 /* ---- life ---- */
 
-static void set_query(struct audit *audit, struct pg_query *query_r, const char *name,
+static void init_query(struct audit *audit, struct pg_query *query_r, const char *name,
     const char *option, const char *text, const char **fault_r)
 {
     *query_r = (struct pg_query){name, text, 1, row_types};
@@ -66,9 +64,9 @@ struct audit *audit_new(const struct audit_parts *parts, const char **fault_r)
         return NULL;
     }
     audit->parts = *parts;
-    set_query(audit, &audit->failure_query, "pgsasl_audit", "pgsasl_audit_query",
+    init_query(audit, &audit->failure_query, "pgsasl_audit", "pgsasl_audit_query",
         parts->failure_query, fault_r);
-    set_query(audit, &audit->login_query, "pgsasl_login", "pgsasl_login_query", parts->login_query,
+    init_query(audit, &audit->login_query, "pgsasl_login", "pgsasl_login_query", parts->login_query,
         fault_r);
     return audit;
 }
@@ -102,8 +100,7 @@ static enum pg_answer insert_as_is(struct audit *audit, const char *row, struct 
     return answer;
 }
 
-/* A database in another encoding than UTF-8 may have no letter for the name: there it is spelt out.
- */
+/* A database that is not in UTF-8 may lack a character: then its escape is stored. */
 static enum pg_answer insert(struct audit *audit, const char *row, struct deadline deadline)
 {
     enum pg_answer answer = insert_as_is(audit, row, deadline);
@@ -114,12 +111,12 @@ static enum pg_answer insert(struct audit *audit, const char *row, struct deadli
     return insert_as_is(audit, spelt_out, deadline);
 }
 
-static void be_silent(struct audit *audit)
+static void pause_queries(struct audit *audit)
 {
-    audit->silent_until_ms = deadline_in(SILENT_MS).at_ms;
+    audit->paused_until_ms = deadline_in(PAUSE_MS).at_ms;
 }
 
-static bool store(struct audit *audit, const char *row, struct deadline deadline)
+static bool insert_or_log(struct audit *audit, const char *row, struct deadline deadline)
 {
     enum pg_answer answer = insert(audit, row, deadline);
 
@@ -127,24 +124,24 @@ static bool store(struct audit *audit, const char *row, struct deadline deadline
         return true;
     log_line(&audit->parts.log, LOG_PROBLEM, "no audit row: %s", pg_error(audit->parts.pg));
     if (answer == PG_UNAVAILABLE)
-        be_silent(audit);
+        pause_queries(audit);
     return false;
 }
 
-/* False: no connection, no time, or it failed a moment ago and there is a spool. */
-static bool worth_asking(const struct audit *audit, struct deadline deadline)
+/* False: no connection, no time left, or a spool and a database that failed a moment ago. */
+static bool may_query(const struct audit *audit, struct deadline deadline)
 {
     return audit->parts.pg != NULL && deadline_left_ms(deadline) > 0 &&
-           (audit->parts.spool == NULL || deadline_in(0).at_ms >= audit->silent_until_ms);
+           (audit->parts.spool == NULL || deadline_in(0).at_ms >= audit->paused_until_ms);
 }
 
-static bool to_database(struct audit *audit, const char *row, struct deadline deadline)
+static bool store_in_database(struct audit *audit, const char *row, struct deadline deadline)
 {
     bool stored;
 
-    if (!worth_asking(audit, deadline) || !pg_enter(audit->parts.pg, deadline))
+    if (!may_query(audit, deadline) || !pg_enter(audit->parts.pg, deadline))
         return false;
-    stored = worth_asking(audit, deadline) && store(audit, row, deadline);
+    stored = may_query(audit, deadline) && insert_or_log(audit, row, deadline);
     pg_leave(audit->parts.pg);
     return stored;
 }
@@ -172,8 +169,8 @@ static void log_failure(struct audit *audit, const struct failure *failure, cons
         lost ? row : "");
 }
 
-/* Waits for another process's write: the row is worth more than a moment past the deadline. */
-static const char *to_spool(
+/* NULL: stored; else why not. May wait past the deadline for the lock, rather than lose the row. */
+static const char *store_in_spool(
     struct audit *audit, const char *row, size_t len, struct deadline deadline)
 {
     int left = deadline_left_ms(deadline);
@@ -184,38 +181,41 @@ static const char *to_spool(
         audit->parts.spool, row, len, deadline_in(left > SPOOL_MS ? left : SPOOL_MS));
 }
 
-static void note_told(struct audit *audit, size_t waiting)
+static void note_reported(struct audit *audit, size_t waiting)
 {
-    audit->told_waiting = waiting > 0;
-    audit->tell_at_ms = waiting > 0 ? deadline_in(TELL_MS).at_ms : 0;
+    audit->reported_waiting = waiting > 0;
+    audit->next_report_at_ms = waiting > 0 ? deadline_in(WAITING_REPORT_MS).at_ms : 0;
 }
 
-/* The row in the database says what waits here at the time; in the spool it would come too late. */
+/*
+ * Adds how much waits in the spool. Only a row that goes to the database says so: in the spool the
+ * number would be out of date when it arrives.
+ */
 static bool store_failure(
     struct audit *audit, const struct failure *failure, struct deadline deadline)
 {
-    struct failure told = *failure;
+    struct failure reported = *failure;
     char row[ROW_MAX];
 
-    told.spool_waiting = spool_waiting(audit->parts.spool);
-    row_of_failure(&told, row, sizeof row);
-    if (!to_database(audit, row, deadline))
+    reported.spool_waiting = spool_waiting(audit->parts.spool);
+    row_of_failure(&reported, row, sizeof row);
+    if (!store_in_database(audit, row, deadline))
         return false;
-    note_told(audit, told.spool_waiting);
+    note_reported(audit, reported.spool_waiting);
     return true;
 }
 
 enum audit_result audit_record(struct audit *audit, const struct failure *failure,
     bool lookup_failed, struct deadline deadline)
 {
-    bool worth_it = !lookup_failed || audit->parts.elsewhere || audit->parts.spool == NULL;
+    bool try_database = !lookup_failed || audit->parts.elsewhere || audit->parts.spool == NULL;
     enum audit_result result = AUDIT_STORED;
     const char *spool_fault = "";
     char row[ROW_MAX];
     size_t len = row_of_failure(failure, row, sizeof row);
 
-    if (!worth_it || !store_failure(audit, failure, deadline)) {
-        spool_fault = to_spool(audit, row, len, deadline);
+    if (!try_database || !store_failure(audit, failure, deadline)) {
+        spool_fault = store_in_spool(audit, row, len, deadline);
         result = spool_fault == NULL ? AUDIT_SPOOLED : AUDIT_LOST;
     }
     log_failure(audit, failure, row, spool_fault, result);
@@ -227,30 +227,30 @@ enum audit_result audit_record(struct audit *audit, const struct failure *failur
 bool audit_wants_login(const struct audit *audit)
 {
     if (spool_waiting(audit->parts.spool) == 0)
-        return audit->told_waiting;
-    return deadline_in(0).at_ms >= audit->tell_at_ms;
+        return audit->reported_waiting;
+    return deadline_in(0).at_ms >= audit->next_report_at_ms;
 }
 
 void audit_login(struct audit *audit, const struct login *login, struct deadline deadline)
 {
-    struct login told = *login;
+    struct login reported = *login;
     char text[ROW_MAX];
     const char *row = text;
     struct pg *pg = audit->parts.pg;
 
     deadline = deadline_within(deadline, LOGIN_MS);
-    told.spool_waiting = spool_waiting(audit->parts.spool);
+    reported.spool_waiting = spool_waiting(audit->parts.spool);
     if (audit->login_query.text == NULL || audit->logins_refused ||
-        row_of_login(&told, text, sizeof text) == 0 || !worth_asking(audit, deadline) ||
+        row_of_login(&reported, text, sizeof text) == 0 || !may_query(audit, deadline) ||
         !pg_enter(pg, deadline))
         return;
     if (*pg_sent_error(pg) != '\0') {
         audit->logins_refused = true;
         log_line(&audit->parts.log, LOG_PROBLEM, "logins are not noted: %s", pg_sent_error(pg));
     } else if (pg_send(pg, &audit->login_query, &row, deadline)) {
-        note_told(audit, told.spool_waiting);
+        note_reported(audit, reported.spool_waiting);
     } else {
-        be_silent(audit);
+        pause_queries(audit);
     }
     pg_leave(pg);
 }
@@ -259,8 +259,8 @@ void audit_login(struct audit *audit, const struct login *login, struct deadline
 
 struct draining {
     struct audit *audit;
-    struct deadline until;    /* no batch begins after it */
-    struct deadline deadline; /* each batch is over by then */
+    struct deadline until;    /* no batch starts later */
+    struct deadline deadline; /* every batch ends by then */
 };
 
 static void report(void *context, const char *text)
@@ -270,7 +270,7 @@ static void report(void *context, const char *text)
     log_line(&draining->audit->parts.log, LOG_PROBLEM, "pgsasl_spool_file: %s", text);
 }
 
-/* As many rows as fit into the time left, going by the last batch. */
+/* How many rows fit into the time left, at the speed of the last batch. */
 static size_t batch_size(const struct draining *draining, size_t count)
 {
     int64_t rate = draining->audit->rows_per_s;
@@ -286,7 +286,7 @@ static void learn_rate(struct audit *audit, size_t count, int64_t began_ms)
     audit->rows_per_s = 1 + (int64_t)count * 1000 / (deadline_in(1).at_ms - began_ms);
 }
 
-/* All of the rows or none, in one transaction. */
+/* Inserts all rows or none, in one transaction. */
 static enum pg_answer insert_batch(const struct draining *draining, const struct spool_line *lines,
     size_t count, size_t *accepted_r)
 {
@@ -304,16 +304,16 @@ static enum pg_answer insert_batch(const struct draining *draining, const struct
     return answer;
 }
 
-/* Where the time was over, fewer rows may do; else the database is left alone for a while. */
+/* A batch that ran out of time is followed by smaller ones; else the database gets a pause. */
 static void note_failed_batch(const struct draining *draining, size_t count)
 {
     if (count > 1 && deadline_left_ms(draining->deadline) == 0)
         draining->audit->rows_per_s = (int64_t)count;
     else
-        be_silent(draining->audit);
+        pause_queries(draining->audit);
 }
 
-/* One row. One that the database rejects permanently must not dam up those behind it. */
+/* Moves one row. A row that the database rejects permanently must not block those behind it. */
 static bool move_row(const struct draining *draining, const char *row)
 {
     struct audit *audit = draining->audit;
@@ -339,9 +339,9 @@ static bool move_row(const struct draining *draining, const char *row)
 }
 
 /*
- * Moves rows from the first on; returns how many, 0: none now. A row that the database rejects
- * takes its batch with it: those before it go first, then it is tried alone. Where the database
- * does not say which row it was, halving finds it.
+ * Moves rows, starting with the first; returns how many, 0: none now. If the database rejects a
+ * row, its batch is rolled back: the rows before it are then sent without it, and it is tried
+ * alone. If the database does not say which row it was, halving the batch finds it.
  */
 static size_t move_rows(
     const struct draining *draining, const struct spool_line *lines, size_t count)
@@ -365,29 +365,29 @@ static size_t move_rows(
     return count <= 1 && move_row(draining, lines[0].text) ? 1 : 0;
 }
 
-/* Takes the connection for one batch at a time: another thread's login comes in between. */
-static size_t take_lines(void *context, const struct spool_line *lines, size_t count)
+/* Locks the connection for one batch at a time, so that other threads can log in between. */
+static size_t move_lines(void *context, const struct spool_line *lines, size_t count)
 {
     const struct draining *draining = context;
     struct pg *pg = draining->audit->parts.pg;
-    size_t taken = 0;
-    size_t moved = 1;
+    size_t moved = 0;
+    size_t batch = 1;
 
-    while (taken < count && moved > 0 && deadline_left_ms(draining->until) > 0 &&
+    while (moved < count && batch > 0 && deadline_left_ms(draining->until) > 0 &&
            pg_enter(pg, draining->until)) {
-        moved = move_rows(draining, lines + taken, batch_size(draining, count - taken));
+        batch = move_rows(draining, lines + moved, batch_size(draining, count - moved));
         pg_leave(pg);
-        taken += moved;
+        moved += batch;
     }
-    return taken;
+    return moved;
 }
 
 void audit_drain(struct audit *audit, struct deadline deadline)
 {
     struct draining draining = {audit, deadline_within(deadline, DRAIN_MS),
         deadline_within(deadline, DRAIN_MS + DRAIN_OVER_MS)};
-    const struct spool_taker taker = {take_lines, report, &draining};
+    const struct spool_taker taker = {move_lines, report, &draining};
 
-    if (spool_waiting(audit->parts.spool) > 0 && worth_asking(audit, deadline))
+    if (spool_waiting(audit->parts.spool) > 0 && may_query(audit, deadline))
         spool_drain(audit->parts.spool, draining.until, &taker);
 }

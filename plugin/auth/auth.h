@@ -1,17 +1,14 @@
 /*
- * auth.h: one attempt from the client's words to the verdict: look up, verify, judge, record,
- * answer.
+ * auth.h: an attempt of a mechanism that shows the password, from the client's words to the
+ * verdict; and attempts that end before anybody is looked up.
  *
- * Knows nothing of SASL. The only place where an attempt becomes accepted.
+ * Knows nothing of SASL.
  */
 #ifndef PGSASL_AUTH_AUTH_H
 #define PGSASL_AUTH_AUTH_H
 
-#include <stddef.h>
-
 #include "auth/attempt.h"
 #include "auth/verdict.h"
-#include "hash/hash.h"
 
 struct backend;
 
@@ -21,18 +18,12 @@ struct backend;
  */
 enum reason auth_attempt(struct backend *backend, const struct attempt *attempt);
 
-/* The beginning of PostgreSQL's SCRAM verifiers, which stock libscram takes too (RFC 5803). */
-#define AUTH_VERIFIER_PREFIX "SCRAM-SHA-256$"
-
-enum { AUTH_VERIFIER_MAX = HASH_MAX };
-
 /*
- * For a mechanism that is not ours and verifies by itself (SCRAM): makes all checks except the
- * password's, and on REASON_ACCEPTED copies the stored SCRAM verifier to verifier_r (cap at least
- * AUTH_VERIFIER_MAX), for the caller to wipe. Any other result is recorded as auth_attempt() does.
- * credentials holds no password.
+ * Records an attempt that failed for a reason that needs no look-up: an exchange that the client
+ * broke off, a mechanism that is not offered. detail may be NULL. Returns reason. Blocks for at
+ * most pgsasl_timeout_ms.
  */
-enum reason auth_verifier(
-    struct backend *backend, const struct attempt *attempt, char *verifier_r, size_t cap);
+enum reason auth_refuse(
+    struct backend *backend, const struct attempt *attempt, enum reason reason, const char *detail);
 
 #endif

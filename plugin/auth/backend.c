@@ -1,8 +1,8 @@
 /*
- * backend.c: builds what a process keeps from its options.
+ * backend.c: reads the options and builds look-up, audit and cache from them.
  *
- * A fault of the configuration never stops the host: it is one log line, and a backend that fails
- * every attempt for now.
+ * A bad configuration never stops the host: it is logged once, and every attempt then fails
+ * temporarily.
  */
 #include "auth/backend.h"
 
@@ -20,16 +20,16 @@
 
 enum { ERROR_MAX = 256 };
 
-/* The process's backend, for the fork handler, which gets no argument. */
-static struct backend *of_this_process;
+/* The process's backend: the fork handler gets no argument. */
+static struct backend *process_backend;
 
 static void after_fork_in_child(void)
 {
     streams_forked();
-    if (of_this_process == NULL)
+    if (process_backend == NULL)
         return;
-    lookup_forked(of_this_process->lookup);
-    audit_forked(of_this_process->audit);
+    lookup_forked(process_backend->lookup);
+    audit_forked(process_backend->audit);
 }
 
 static void set_fault(
@@ -40,7 +40,7 @@ static void set_fault(
         option, error);
 }
 
-/* The connection of an option, or of the file that the option's "_file" names. */
+/* The connection of an option, or of its "_file" option. */
 static struct pg *open_pg(
     struct backend *backend, const char *conninfo, const char *file, const char *option)
 {
@@ -74,7 +74,7 @@ static struct spool *open_spool(struct backend *backend)
     return spool;
 }
 
-/* Only a matter of speed: a file that cannot be used is reported, and left. */
+/* The cache only saves time: an unusable file is logged, and logins work without it. */
 static void open_cache(struct backend *backend)
 {
     const struct options *options = &backend->options;
@@ -157,7 +157,7 @@ struct backend *backend_new(const struct options_source *source, const struct lo
         backend_free(backend);
         return NULL;
     }
-    of_this_process = backend;
+    process_backend = backend;
     if (!fork_handled)
         fork_handled = pthread_atfork(NULL, NULL, after_fork_in_child) == 0;
     return backend;
@@ -167,8 +167,8 @@ void backend_free(struct backend *backend)
 {
     if (backend == NULL)
         return;
-    if (of_this_process == backend)
-        of_this_process = NULL;
+    if (process_backend == backend)
+        process_backend = NULL;
     audit_free(backend->audit);
     lookup_free(backend->lookup);
     cache_close(backend->cache);

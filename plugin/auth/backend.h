@@ -1,8 +1,8 @@
 /*
- * backend.h: what one process keeps for all attempts: options, look-up, audit, cache.
+ * backend.h: what all attempts of a process share: options, look-up, audit, cache.
  *
- * One per process, made in the host's init and freed at its end. It only composes: each part owns
- * its state and its locks.
+ * One per process, made in the host's init and freed when the host ends. It only composes: each
+ * part owns its state and its locks.
  */
 #ifndef PGSASL_AUTH_BACKEND_H
 #define PGSASL_AUTH_BACKEND_H
@@ -24,17 +24,17 @@ struct backend {
     struct lookup *lookup; /* NULL: not usable */
     struct audit *audit;
     struct cache *cache; /* NULL: none */
-    const char *fault;   /* why every attempt is answered as a temporary failure; NULL: it is not */
+    const char *fault;   /* why every attempt fails temporarily; NULL: no fault */
 };
 
 /*
- * Reads the options and opens what needs a path. NULL: not configured here, or no memory for even
- * the backend. A faulty configuration is logged and still makes a backend, one whose attempts all
- * are REASON_BACKEND_UNAVAILABLE. log is copied.
+ * Reads the options and opens everything that needs a path. NULL: pgsasl is not configured in this
+ * host, or no memory. A faulty configuration is logged and still returns a backend, with which
+ * every attempt is REASON_BACKEND_UNAVAILABLE. log is copied.
  */
 struct backend *backend_new(const struct options_source *source, const struct log_sink *log);
 
-/* Closes all; NULL is tolerated. */
+/* Closes everything. NULL is tolerated. */
 void backend_free(struct backend *backend);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * cache.c: what is remembered of a verification: a MAC over user, stored hash and password.
+ * cache.c: stores a verification as a MAC over user, stored hash and password.
  *
- * No key is derived from a password that was not verified, except to look it up; it is wiped at
+ * For a password that was not verified the MAC is computed only to search for it, and wiped at
  * once.
  */
 #include "auth/cache.h"
@@ -12,7 +12,7 @@
 #include "base/secret.h"
 #include "file/cache_file.h"
 
-/* False: there is nothing to go by. The caller wipes *key_r in either case. */
+/* False: no memory or an OpenSSL error. The caller wipes *key_r in either case. */
 static bool make_key(const struct cache *cache, const char *user_id, const char *stored_hash,
     const char *password, size_t password_len, union cache_key *key_r)
 {

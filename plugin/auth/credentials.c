@@ -1,5 +1,5 @@
 /*
- * credentials.c: forgets credentials.
+ * credentials.c: wipes credentials.
  */
 #include "auth/credentials.h"
 

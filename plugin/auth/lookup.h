@@ -1,7 +1,7 @@
 /*
- * lookup.h: looks one SMTP user up.
+ * lookup.h: looks up one SMTP user.
  *
- * Owns the connection and the query. Threads may call at once.
+ * Owns the connection and the query. Threads may call it at the same time.
  */
 #ifndef PGSASL_AUTH_LOOKUP_H
 #define PGSASL_AUTH_LOOKUP_H
@@ -16,7 +16,7 @@ struct pg;
 
 enum lookup_result {
     LOOKUP_UNAVAILABLE = 0,
-    LOOKUP_MISCONFIGURED, /* the query is at fault: its columns, more than one row, an SQL error */
+    LOOKUP_MISCONFIGURED, /* the query is wrong: its columns, more than one row, an SQL error */
     LOOKUP_DONE
 };
 
@@ -32,20 +32,21 @@ struct lookup_parts {
 };
 
 /*
- * NULL: no memory. A parameter of the query that is not filled is one line in the log, and *fault_r
- * then says what is wrong, else it is left as it is.
+ * Makes a look-up, which owns the reference pg. NULL: no memory. A parameter of query that the
+ * plugin does not fill is logged once, and *fault_r then says what is wrong; otherwise *fault_r is
+ * not changed.
  */
 struct lookup *lookup_new(const struct lookup_parts *parts, const char **fault_r);
 
 /* NULL is tolerated. */
 void lookup_free(struct lookup *lookup);
 
-/* In a forked child: what another thread of the parent held is free here. NULL is tolerated. */
+/* In a forked child: releases the locks that the parent's other threads held. NULL is tolerated. */
 void lookup_forked(struct lookup *lookup);
 
 /*
- * Fills *user_r, which must be given to user_free() whatever is returned; its decoy is usable.
- * Where the result is not LOOKUP_DONE, why_r is one line without secrets.
+ * Fills *user_r; whatever is returned, its decoy is usable, and user_free() must free it. If the
+ * result is not LOOKUP_DONE, why_r says why, in one line without secrets.
  */
 enum lookup_result lookup_user(struct lookup *lookup, const char *username,
     const struct address *client, struct deadline deadline, struct user *user_r,

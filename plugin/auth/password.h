@@ -1,9 +1,9 @@
 /*
- * password.h: compares what the client sent with all that is stored for a user.
+ * password.h: compares a client's password with all hashes that are stored for a user.
  *
  * Tries the current hash, those that a rotation retired, and, to explain a failure, the password
- * without invisible characters at its ends. A password that matches nothing costs the same for a
- * user as for a name that does not exist.
+ * without invisible characters at its ends. A password that matches nothing costs the same whether
+ * the user exists or not.
  */
 #ifndef PGSASL_AUTH_PASSWORD_H
 #define PGSASL_AUTH_PASSWORD_H
@@ -18,11 +18,11 @@ struct retired;
 struct user;
 
 enum password_result {
-    PASSWORD_ERROR = 0,  /* no memory or a library failure: nothing is known */
+    PASSWORD_ERROR = 0,  /* no memory, or a library failed: right or wrong is unknown */
     PASSWORD_UNUSABLE,   /* the current hash is unusable */
     PASSWORD_WRONG,      /* matches nothing */
     PASSWORD_STALE,      /* matches a retired hash that is no longer accepted */
-    PASSWORD_WHITESPACE, /* matches the current hash once its ends are trimmed */
+    PASSWORD_WHITESPACE, /* matches the current hash when its ends are trimmed */
     PASSWORD_RIGHT,
     PASSWORD_RIGHT_RETIRED /* matches a retired hash that is still accepted */
 };
@@ -38,11 +38,11 @@ struct password_question {
     struct user *user;
     bool live;                       /* false: treated as not found, whatever the row says */
     const struct hash_cost *ceiling; /* a retired hash that costs more is unusable */
-    const struct hash *decoy;        /* hashed against where there is no usable hash */
-    bool acceptable;        /* no other check failed: a right password lets the client in */
-    bool diagnose;          /* look for stale passwords and trimmed ends */
-    struct cache *cache;    /* of verified passwords; NULL: none */
-    const char *cache_user; /* the user that its entries name */
+    const struct hash *decoy;        /* verified against in place of a hash that is not usable */
+    bool acceptable;                 /* no other check failed: a right password is accepted */
+    bool diagnose;                   /* look for stale passwords and trimmed ends */
+    struct cache *cache;             /* of verified passwords; NULL: none */
+    const char *cache_user;          /* the user's name in the cache's entries */
 };
 
 /*

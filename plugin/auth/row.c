@@ -1,7 +1,7 @@
 /*
- * row.c: the one place that knows the keys of the rows that the plugin writes.
+ * row.c: the one place that names the keys of the rows that the plugin writes.
  *
- * An attempt's name and time are fixed before it is written anywhere, so that writing it twice
+ * An attempt's id and time are set before it is written anywhere, so a row that is written twice
  * counts once.
  */
 #include "auth/row.h"
@@ -13,7 +13,7 @@
 #include "base/json.h"
 #include "base/secret.h"
 
-/* Bytes of a value that are kept. */
+/* Longer values are cut to so many bytes. */
 enum { USER_ID_MAX = 64, MECHANISM_MAX = 32, SERVICE_MAX = 64, HOST_MAX = 255, TIME_MAX = 40 };
 
 bool row_name(struct failure *failure)
@@ -35,7 +35,7 @@ bool row_name(struct failure *failure)
     return true;
 }
 
-/* "2026-01-31T12:00:00.123456Z" (RFC 3339), which every DateStyle reads alike. */
+/* "2026-01-31T12:00:00.123456Z" (RFC 3339), which PostgreSQL reads alike with every DateStyle. */
 static void add_time(struct json *json, const struct timespec *at)
 {
     char text[TIME_MAX];

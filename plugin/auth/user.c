@@ -1,9 +1,9 @@
 /*
  * user.c: reads a look-up's row by column names.
  *
- * A column that is absent takes the default that user.h gives; one that cannot be understood makes
- * the query misconfigured, never the user accepted. No dates are read: whatever depends on a time
- * comes as a boolean.
+ * An absent column has the default that user.h gives. A value that cannot be read means that the
+ * query is misconfigured; the user is never accepted then. No dates are read: the database decides
+ * what depends on time and returns booleans.
  */
 #include "auth/user.h"
 
@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "base/secret.h"
+#include "hash/scram.h"
 #include "pg/array.h"
 #include "pg/pg.h"
 
@@ -41,14 +42,14 @@ static bool is_one_of(const char *word, const char *const *words)
     return false;
 }
 
-/* Reads a boolean; NULL is false. False: it is none. */
+/* Reads a boolean; NULL is false. Returns false: word is not a boolean. */
 static bool read_bool(const char *word, bool *value_r)
 {
     *value_r = word != NULL && is_one_of(word, true_words);
     return word == NULL || *value_r || is_one_of(word, false_words);
 }
 
-/* Each boolean column and its field. One that the query does not have is left as it is. */
+/* Reads the boolean columns into their fields. An absent column leaves its field unchanged. */
 static bool read_bools(const struct pg_rows *rows, struct user *user)
 {
     const struct {
@@ -84,7 +85,7 @@ static void read_standing(const struct pg_rows *rows, enum standing *standing_io
 
 /* ---- retired hashes ---- */
 
-/* An array column, split in a copy of its own. */
+/* An array column, split in a copy. */
 struct list {
     char *copy;
     size_t size;
@@ -118,7 +119,7 @@ static bool set_retired(struct retired *retired_r, const char *stored, const cha
            retired_r->retired_at != NULL && (id == NULL || retired_r->id != NULL);
 }
 
-/* retired_hashes leads; what the others do not say is unknown. */
+/* retired_hashes has the number of slots; values that the other arrays lack are unknown. */
 static bool read_retired(const struct pg_rows *rows, struct user *user)
 {
     static const char *const names[] = {
@@ -143,6 +144,30 @@ static bool read_retired(const struct pg_rows *rows, struct user *user)
     return read;
 }
 
+/* ---- what SCRAM challenges of names without a verifier are made from ---- */
+
+enum { ITERATIONS_MAX = 10000000 };
+
+/* False: it is no number from 1 to ITERATIONS_MAX. */
+static bool read_iterations(const char *text, unsigned *iterations_r)
+{
+    char *end;
+    unsigned long number;
+
+    if (text == NULL)
+        return true;
+    number = strtoul(text, &end, 10);
+    *iterations_r = (unsigned)number;
+    return *text >= '1' && *text <= '9' && *end == '\0' && number <= ITERATIONS_MAX;
+}
+
+/* False: no memory. */
+static bool read_decoy_key(const char *text, char **key_r)
+{
+    *key_r = text == NULL || *text == '\0' ? NULL : strdup(text);
+    return text == NULL || *text == '\0' || *key_r != NULL;
+}
+
 /* ---- the row ---- */
 
 static enum user_result read_row(const struct pg_rows *rows, struct user *user, const char **why_r)
@@ -152,7 +177,8 @@ static enum user_result read_row(const struct pg_rows *rows, struct user *user, 
     bool nobody = pg_rows_column(rows, "user_id") >= 0 && id == NULL && stored == NULL;
 
     user->user_id = id == NULL ? NULL : strdup(id);
-    if ((id != NULL && user->user_id == NULL) || !read_retired(rows, user)) {
+    if ((id != NULL && user->user_id == NULL) || !read_retired(rows, user) ||
+        !read_decoy_key(column(rows, "decoy_key"), &user->decoy_key)) {
         *why_r = "out of memory, or retired_ columns that are no arrays of their types";
         return USER_NO_MEMORY;
     }
@@ -161,9 +187,15 @@ static enum user_result read_row(const struct pg_rows *rows, struct user *user, 
                  "and login_due must be boolean";
         return USER_MISREAD;
     }
+    if (!read_iterations(column(rows, "scram_iterations"), &user->scram_iterations)) {
+        *why_r = "pgsasl_user_query: scram_iterations must be a number from 1 to 10000000";
+        return USER_MISREAD;
+    }
     read_standing(rows, &user->standing);
     (void)hash_parse(stored, &user->hash);
     (void)hash_parse(column(rows, "decoy_hash"), &user->decoy);
+    if (scram_is_verifier(&user->decoy))
+        user->scram_iterations = (unsigned)user->decoy.numbers.rounds;
     user->deleted = column(rows, "deleted_at") != NULL;
     user->found = !nobody && !user->deleted;
     return USER_READ;
@@ -194,6 +226,8 @@ enum user_result user_read(const struct pg_rows *rows, struct user *user_r, cons
 void user_free(struct user *user)
 {
     free(user->user_id);
+    secret_wipe_string(user->decoy_key);
+    free(user->decoy_key);
     for (size_t i = 0; i < user->retired_count; i++) {
         secret_wipe_string(user->retired[i].stored);
         free(user->retired[i].stored);

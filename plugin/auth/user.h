@@ -1,7 +1,7 @@
 /*
  * user.h: one SMTP user as the look-up returned it.
  *
- * Columns are bound by name; one that the query does not have takes the default given below.
+ * Columns are bound by name; a column that the query does not return has the default given below.
  */
 #ifndef PGSASL_AUTH_USER_H
 #define PGSASL_AUTH_USER_H
@@ -28,17 +28,17 @@ struct retired {
     char *stored;     /* parsed when it is needed; never NULL, "" for an empty slot */
     char *retired_at; /* as the database writes it; "" where the query does not say */
     char *id;         /* NULL where the query has none */
-    bool accepted;    /* it still logs in */
-    bool parsed;      /* hash is filled */
+    bool accepted;    /* its password still logs in */
+    bool parsed;      /* hash is set */
     struct hash hash;
 };
 
-/* Strings are owned by it; free with user_free(). */
+/* Owns its strings; free with user_free(). */
 struct user {
-    bool found;             /* a row that was not deleted; user_id and hash both NULL mean: none */
-    bool deleted;           /* existed, was deleted */
+    bool found;             /* a row, not deleted, in which user_id and hash are not both NULL */
+    bool deleted;           /* the user existed and was deleted */
     char *user_id;          /* NULL where the query has none */
-    struct hash hash;       /* unusable where it is SQL NULL or nothing that can be verified */
+    struct hash hash;       /* unusable where it is SQL NULL or cannot be verified */
     const char *hash_fault; /* a constant: why lookup.c made it unusable; NULL: it did not */
     bool enabled;           /* default true; SQL NULL is false */
     bool expired;           /* default false */
@@ -51,24 +51,28 @@ struct user {
     size_t retired_count;
     bool local_part_known; /* the name's part before the @ is a user; default false */
     bool login_due;        /* this login must be noted; default false */
+    /* What SCRAM challenges of names without a verifier are made from; NULL where there is none. */
+    char *decoy_key;
+    /* What such a challenge says: decoy_hash's, or the column's; 0 where the query has neither. */
+    unsigned scram_iterations;
 };
 
 enum user_result {
     USER_NO_MEMORY = 0,
-    USER_MISREAD, /* the query's columns are at fault */
+    USER_MISREAD, /* the query's columns are wrong */
     USER_READ
 };
 
 /*
- * Reads the rows of a look-up, at most one, into *user_r, which must be given to user_free()
- * whatever is returned. *why_r is a constant sentence where the result is not USER_READ.
+ * Reads the rows of a look-up, at most one, into *user_r. Whatever is returned, free *user_r with
+ * user_free(). If the result is not USER_READ, *why_r says why, in a constant sentence.
  */
 enum user_result user_read(const struct pg_rows *rows, struct user *user_r, const char **why_r);
 
-/* What is known of a user that was not looked up: nothing. */
+/* Sets a user that was not looked up: not found, with the defaults of all columns. */
 void user_init(struct user *user_r);
 
-/* Wipes all and frees what is inside. A zeroed user is tolerated. */
+/* Wipes the user and frees its strings. A zeroed user is tolerated. */
 void user_free(struct user *user);
 
 #endif

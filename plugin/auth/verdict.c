@@ -1,7 +1,7 @@
 /*
  * verdict.c: the names of the reasons, and the order in which failed checks count.
  *
- * Both come from reasons.def. A number or a bit that is no reason counts as
+ * Both come from reasons.def. A number or a bit that is not a reason counts as
  * REASON_BACKEND_UNAVAILABLE, a temporary failure, never as an acceptance.
  */
 #include "auth/verdict.h"

@@ -1,8 +1,8 @@
 /*
- * verdict.h: what an attempt can come to. The list of the reasons is reasons.def.
+ * verdict.h: the possible verdicts on an attempt. reasons.def has the list of the reasons.
  *
- * A zeroed verdict is REASON_BACKEND_UNAVAILABLE, a temporary failure: nothing is accepted by
- * forgetting to decide.
+ * A zeroed verdict is REASON_BACKEND_UNAVAILABLE, a temporary failure: code that forgets to decide
+ * accepts nobody.
  */
 #ifndef PGSASL_AUTH_VERDICT_H
 #define PGSASL_AUTH_VERDICT_H
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The place of each reason in the order of the checks. */
+/* The position of each reason in the order of the checks. */
 enum check {
 #define REASON(NAME, ...) CHECK_##NAME,
 #include "auth/reasons.def"
@@ -35,13 +35,13 @@ typedef uint32_t reason_set;
 
 /*
  * The name in auth_failures.reason; a constant. "accepted" for REASON_ACCEPTED, and
- * "backend_unavailable" for a number that is no reason.
+ * "backend_unavailable" for a number that is not a reason.
  */
 const char *reason_name(enum reason reason);
 
 /*
  * The first reason of failed in the order of the checks; REASON_ACCEPTED for the empty set. A set
- * that holds only bits of no reason is REASON_BACKEND_UNAVAILABLE.
+ * with only unknown bits is REASON_BACKEND_UNAVAILABLE.
  */
 enum reason verdict_reason(reason_set failed);
 
@@ -52,7 +52,7 @@ enum reason verdict_reason(reason_set failed);
  *   for (reason = verdict_next(failed, REASON_ACCEPTED); reason != REASON_ACCEPTED;
  *        reason = verdict_next(failed, reason))
  *
- * Bits of no reason are skipped.
+ * Unknown bits are skipped.
  */
 enum reason verdict_next(reason_set failed, enum reason after);
 

@@ -24,6 +24,7 @@ enum option_type {
     OPTION_OPTIONAL, /* the same; the word none or an empty value turns it off */
     OPTION_PATH,     /* an absolute path, not opened here, or the word none */
     OPTION_FILE,     /* the absolute path of a file that contains a connection string */
+    OPTION_TRAPS,    /* names of SASL mechanisms, or the word none */
     OPTION_INT,
     OPTION_BOOL
 };
@@ -61,6 +62,7 @@ static const struct option_row rows[] = {
         "KiB"},
     {{"pgsasl_hash_max_ms", "2000"}, OPTION_INT, FIELD(hash_max_ms), 100, 20000, "milliseconds"},
     {{"pgsasl_require_tls", "no"}, OPTION_BOOL, FIELD(require_tls), 0, 0, NULL},
+    {{"pgsasl_trap_mechanisms", "none"}, OPTION_TRAPS, FIELD(trap_mechanisms), 0, 0, NULL},
 };
 
 enum { ROWS = sizeof rows / sizeof *rows };
@@ -191,6 +193,96 @@ static const char *put_bool(
     return "is neither yes nor no";
 }
 
+/* Those that let somebody in cannot be traps. */
+static const char *const mechanisms_of_ours[] = {"plain", "login", "scram-sha-256"};
+
+/* RFC 4422, section 3.1, in either case. Nothing reaches a mechanism as NAME-PLUS: libsasl takes
+ * that off. */
+static const char *mechanism_fault(struct value name)
+{
+    static const char plus[] = "-plus";
+
+    if (name.len > OPTIONS_MECHANISM_MAX)
+        return "has a name of more than 20 characters";
+    for (size_t i = 0; i < name.len; i++)
+        if (memchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", name.at[i],
+                64) == NULL)
+            return "has a name with a character that no mechanism has";
+    for (size_t i = 0; i < sizeof mechanisms_of_ours / sizeof *mechanisms_of_ours; i++)
+        if (is_word(name, mechanisms_of_ours[i]))
+            return "names a mechanism that pgsasl offers";
+    if (name.len >= strlen(plus) &&
+        is_word((struct value){name.at + name.len - strlen(plus), strlen(plus)}, plus))
+        return "has a name that ends in -PLUS";
+    return NULL;
+}
+
+/* What stands before the next blank or comma, taken off *list_io together with these. */
+static struct value next_name(struct value *list_io)
+{
+    static const char between[] = " \t\r\n\v\f,";
+    struct value name = {list_io->at, 0};
+
+    while (
+        name.len < list_io->len && memchr(between, name.at[name.len], sizeof between - 1) == NULL)
+        name.len++;
+    list_io->at += name.len;
+    list_io->len -= name.len;
+    while (list_io->len > 0 && memchr(between, *list_io->at, sizeof between - 1) != NULL) {
+        list_io->at++;
+        list_io->len--;
+    }
+    return name;
+}
+
+static bool is_in_list(const char *list, struct value name)
+{
+    for (; list != NULL; list = strchr(list, ' ')) {
+        list += *list == ' ';
+        if (strncmp(list, name.at, name.len) == 0 &&
+            (list[name.len] == ' ' || list[name.len] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* Adds a name in upper case to the end of list, unless it is there. */
+static void add_name(char *list, struct value name)
+{
+    char upper[OPTIONS_MECHANISM_MAX + 1] = "";
+
+    for (size_t i = 0; i < name.len; i++)
+        upper[i] =
+            (char)(name.at[i] >= 'a' && name.at[i] <= 'z' ? name.at[i] - 'a' + 'A' : name.at[i]);
+    if (*list != '\0' && is_in_list(list, (struct value){upper, name.len}))
+        return;
+    if (*list != '\0')
+        strcat(list, " ");
+    strcat(list, upper);
+}
+
+static const char *put_traps(
+    const struct option_row *row, struct value value, struct options *options)
+{
+    char list[OPTIONS_TRAPS_MAX * (OPTIONS_MECHANISM_MAX + 1)] = "";
+
+    if (is_word(value, "none"))
+        return NULL;
+    for (int count = 0; value.len > 0; count++) {
+        const struct value name = next_name(&value);
+        const char *fault = mechanism_fault(name);
+
+        if (name.len == 0)
+            return "begins with a comma";
+        if (fault != NULL)
+            return fault;
+        if (count == OPTIONS_TRAPS_MAX)
+            return "has more than 16 names";
+        add_name(list, name);
+    }
+    return put_string(row, (struct value){list, strlen(list)}, options);
+}
+
 /* value is not empty. */
 static const char *put(const struct option_row *row, struct value value, struct options *options)
 {
@@ -202,6 +294,8 @@ static const char *put(const struct option_row *row, struct value value, struct 
     case OPTION_PATH:
     case OPTION_FILE:
         return put_path(row, value, options);
+    case OPTION_TRAPS:
+        return put_traps(row, value, options);
     case OPTION_INT:
         return put_int(row, value, options);
     case OPTION_BOOL:
@@ -229,6 +323,12 @@ static void log_bad_value(
         return;
     case OPTION_FILE:
         log_line(reader->log, LOG_PROBLEM, "%s: \"%s\" %s; accepted: an absolute path",
+            row->info.name, shown, problem);
+        return;
+    case OPTION_TRAPS:
+        log_line(reader->log, LOG_PROBLEM,
+            "%s: \"%s\" %s; accepted: names of SASL mechanisms that pgsasl does not offer, with "
+            "blanks or commas between them, or none",
             row->info.name, shown, problem);
         return;
     case OPTION_INT:
@@ -362,7 +462,7 @@ static void wipe_and_free(char **string)
     *string = NULL;
 }
 
-/* Reads a connection string from its file, if the option name_file names one. Both set: an error. */
+/* Reads a connection string from its file, if the option NAME_file is set. Both set: an error. */
 static void resolve_conninfo(struct reader *reader, const char *name, char **text, const char *path)
 {
     char file_name[64];

@@ -30,7 +30,11 @@ struct options {
     bool prepared_statements;
     bool diagnose;
     bool require_tls;
+    char *trap_mechanisms; /* names in upper case, a blank between them, none twice; NULL: none */
 };
+
+/* Of trap_mechanisms. */
+enum { OPTIONS_TRAPS_MAX = 16, OPTIONS_MECHANISM_MAX = 20 };
 
 /* get returns an option of the host by its whole name, NULL: not set. The host owns the value. */
 struct options_source {

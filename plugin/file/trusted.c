@@ -1,6 +1,6 @@
 /*
- * trusted.c: judges a file by what fstat(2) says of its open descriptor, so that nobody can put
- * another one in its place in between.
+ * trusted.c: checks a file by fstat(2) of its open descriptor, so that nobody can replace the file
+ * between the check and its use.
  */
 #include "file/trusted.h"
 

@@ -1,14 +1,14 @@
 /*
  * array.c: reads the text form of PostgreSQL's arrays.
  *
- * Takes what the server writes and nothing else. Fails by result.
+ * Accepts only what the server writes. Errors are return values.
  */
 #include "pg/array.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-/* Unquotes "..." at *at_io in place; the element, or NULL where it has no end. */
+/* Unquotes "..." at *at_io in place. Returns the element, NULL if it has no closing quote. */
 static char *quoted(char **at_io)
 {
     char *start = *at_io + 1;

@@ -1,8 +1,8 @@
 /*
- * connect.c: makes a connection under a deadline, to the first target that takes one, and ends it.
+ * connect.c: connects to the first target that accepts, under a deadline, and disconnects.
  *
- * libpq resolves names and waits for silent hosts without a deadline of ours, so it is given one
- * resolved address at a time. A target that ran into the deadline goes last for a while.
+ * libpq resolves names and waits for silent hosts without a deadline of ours, so it gets one
+ * resolved address at a time. A target that ran into its deadline is tried last for a while.
  */
 #include "pg/connection.h"
 
@@ -16,7 +16,7 @@
 
 enum {
     OPTIONS_MAX = 64,
-    SILENT_MS = 30000 /* a target that ran into the deadline goes last for so long */
+    SILENT_MS = 30000 /* how long a target that ran into its deadline is tried last */
 };
 
 bool pg_wait(PGconn *conn, short events, struct deadline deadline)
@@ -54,8 +54,8 @@ void pg_abandon(struct pg *pg)
 }
 
 /*
- * A forked child shares the parent's socket: PQfinish() would send a message on it. Another socket
- * takes its place first, one that nobody listens to.
+ * A forked child shares the parent's socket: PQfinish() would send a message on it. So the child
+ * first replaces the descriptor by a socket that nobody reads.
  */
 void pg_drop_inherited(struct pg *pg)
 {
@@ -91,9 +91,9 @@ static void ignore_notice(void *context, const char *message)
     (void)message;
 }
 
-/* The connection's parameters: the operator's, with one target in place of the host lists, and our
- * defaults. */
-static PGconn *start(const struct pg *pg, const struct pg_target *target, const char *session_attrs)
+/* Connects with the operator's parameters, one target instead of the host lists, our defaults. */
+static PGconn *start_connection(
+    const struct pg *pg, const struct pg_target *target, const char *session_attrs)
 {
     const char *keywords[OPTIONS_MAX];
     const char *values[OPTIONS_MAX];
@@ -101,7 +101,7 @@ static PGconn *start(const struct pg *pg, const struct pg_target *target, const 
         const char *keyword;
         const char *value;
     } ours[] = {
-        {"gssencmode", "disable"}, /* spares a look for Kerberos tickets; conninfo may ask for it */
+        {"gssencmode", "disable"}, /* no search for Kerberos tickets, unless conninfo asks for it */
         {"fallback_application_name", "pgsasl"},
         {"client_encoding", "UTF8"},
     };
@@ -139,7 +139,7 @@ static void note_connect_failure(struct pg *pg)
     pg_set_error(pg, *why != '\0' ? why : PQerrorMessage(pg->conn), NULL);
 }
 
-/* Drives PQconnectPoll(3) to its end. */
+/* Calls PQconnectPoll(3) until the connection is made or has failed. */
 static enum pg_tls_step establish(struct pg *pg, struct deadline deadline)
 {
     PostgresPollingStatusType next = PGRES_POLLING_WRITING;
@@ -162,13 +162,13 @@ static enum pg_tls_step establish(struct pg *pg, struct deadline deadline)
     return next == PGRES_POLLING_OK ? PG_TLS_GO_ON : PG_TLS_FAILED;
 }
 
-/* One attempt at a connection, with nothing left of it unless it is made. */
+/* One attempt to connect. If it fails, there is no connection afterwards. */
 static enum pg_tls_step attempt_once(struct pg *pg, const struct pg_target *target,
     const char *session_attrs, struct deadline deadline)
 {
     enum pg_tls_step step = PG_TLS_FAILED;
 
-    pg->conn = start(pg, target, session_attrs);
+    pg->conn = start_connection(pg, target, session_attrs);
     pg->owner = getpid();
     if (pg->conn == NULL || PQstatus(pg->conn) == CONNECTION_BAD) {
         pg_set_error(pg, PQerrorMessage(pg->conn), NULL);
@@ -204,8 +204,10 @@ static bool connect_to(
     return true;
 }
 
-/* Tries the targets in the operator's order, but those that were silent lately last; each gets its
- * share of the time. */
+/*
+ * Tries the targets in the operator's order, recently silent ones last. Each gets a share of the
+ * time.
+ */
 static bool connect_round(struct pg *pg, const char *session_attrs, struct deadline deadline)
 {
     size_t left = pg->hosts.target_count;
@@ -242,7 +244,7 @@ bool pg_connect(struct pg *pg, struct deadline deadline)
     bool connected;
 
     pg_hosts_resolve(&pg->hosts, deadline_in(deadline_left_ms(deadline) / 2));
-    streams_hold(); /* libpq opens a socket for each try, and files */
+    streams_hold(); /* libpq opens sockets and files */
     connected = connect_any(pg, deadline);
     streams_release();
     return connected;

@@ -1,5 +1,5 @@
 /*
- * connection.h: what the files behind pg.h share: one connection, and how a run of a query ends.
+ * connection.h: the connection that the files behind pg.h share.
  *
  * Internal to pg/. The caller of each function holds the connection's mutex.
  */
@@ -28,14 +28,14 @@ struct pg {
     pid_t owner;  /* the process that made conn */
     PQconninfoOption *options;
     struct pg_hosts hosts;
-    struct pg_tls *tls; /* NULL: libpq reads what it needs by itself */
+    struct pg_tls *tls; /* NULL: no TLS, or libpq needs no file for it */
     bool prefer_standby;
     bool prepared_statements;
     long timeout_ms;
-    long session_ms; /* the statement timeout that conn was told; 0: none, or nobody knows */
+    long session_ms; /* the statement_timeout that was set on conn; 0: none or unknown */
     const struct pg_query *prepared[PREPARED_MAX];
     size_t prepared_count;
-    const struct pg_query *sent; /* by pg_send(), its answer still to be read; NULL: none */
+    const struct pg_query *sent; /* by pg_send(), its answer not yet read; NULL: none */
     int sent_syncs;
     char sent_error[PG_ERROR_MAX];
     int64_t used_at_ms;
@@ -43,35 +43,35 @@ struct pg {
 };
 
 /*
- * Keeps the first line of libpq's or the server's message as pg_error(), with the SQLSTATE where
- * there is one. It may quote a client's bytes, so only plain ones stay. NULL and "" read as a lack
- * of memory; sqlstate may be NULL.
+ * Stores the first line of a message of libpq or the server for pg_error(), with the SQLSTATE if
+ * there is one. The message may quote a client's bytes, so only printable ASCII is kept. NULL and
+ * "" become "out of memory"; sqlstate may be NULL.
  */
 void pg_set_error(struct pg *pg, const char *message, const char *sqlstate);
 
 /* The value of a conninfo keyword, NULL where it has none. Owned by pg. */
 const char *pg_option(const struct pg *pg, const char *keyword);
 
-/* Closes the connection, if there is one, and forgets what it was told. */
+/* Closes the connection, if there is one, and resets what is known about its session. */
 void pg_disconnect(struct pg *pg);
 
 /*
- * Closes the descriptor in this process and leaves the rest unfreed: for a connection whose state
- * nobody knows.
+ * Closes the descriptor in this process and leaks the rest: for a connection in an unknown state.
  */
 void pg_abandon(struct pg *pg);
 
 /*
- * Drops a connection that a parent process made, without a byte on the socket that it still uses.
+ * Drops a connection that a parent process made, without sending anything on the socket, which the
+ * parent still uses.
  */
 void pg_drop_inherited(struct pg *pg);
 
 /*
- * Makes a connection to one of the targets by deadline. False: pg_error() says why there is none.
+ * Connects to one of the targets by deadline. False: pg_error() says why it did not.
  */
 bool pg_connect(struct pg *pg, struct deadline deadline);
 
-/* Waits until the connection's socket has one of events; false when the deadline comes first. */
+/* Waits until the connection's socket has one of events. False: the deadline came first. */
 bool pg_wait(PGconn *conn, short events, struct deadline deadline);
 
 #endif

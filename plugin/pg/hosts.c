@@ -1,10 +1,10 @@
 /*
  * hosts.c: splits the host lists of a conninfo and resolves names under a deadline.
  *
- * getaddrinfo(3) knows no deadline, so a thread of its own asks it, with all signals blocked, and
- * ends with the answer. getaddrinfo_a(3) won't do: in a child that is forked soon after a look-up
- * it never answers. A look-up that does not end in time is kept and waited for again at the next
- * connect, never started twice. Fails by listing fewer targets.
+ * getaddrinfo(3) has no deadline, so a thread of its own calls it, with all signals blocked, and
+ * ends with the answer. getaddrinfo_a(3) cannot be used: in a child that is forked soon after a
+ * look-up it never answers. A look-up that does not end in time goes on: the next connect waits for
+ * it again and starts no second one. A failure shows as fewer targets.
  */
 #include "pg/hosts.h"
 
@@ -22,15 +22,17 @@
 
 #include "base/streams.h"
 
-enum { FRESH_MS = 5000 };
+enum { FRESH_MS = 5000 }; /* for so long addresses are not looked up again */
 
 static int64_t now_ms(void)
 {
     return deadline_in(0).at_ms;
 }
 
-/* The item of a comma-separated list, as a new string; the last one where index is past a list of
- * one. */
+/*
+ * A copy of an item of a comma-separated list. A list of one item has it at every index, as for
+ * libpq.
+ */
 static char *list_item(const char *list, size_t index)
 {
     const char *at = list;
@@ -71,7 +73,7 @@ static bool is_name(const char *host)
     return host != NULL && *host != '\0' && *host != '/' && *host != '@' && !is_address(host);
 }
 
-static void keep_address(struct pg_host *host, const char *address)
+static void add_address(struct pg_host *host, const char *address)
 {
     if (host->address_count < sizeof host->addresses / sizeof *host->addresses &&
         strlen(address) < sizeof *host->addresses)
@@ -86,9 +88,9 @@ static bool split_one(
     host->name = i < list_length(hosts) ? list_item(hosts, i) : NULL;
     host->port = list_item(ports, i);
     if (address != NULL && *address != '\0')
-        keep_address(host, address);
+        add_address(host, address);
     else if (host->name != NULL && is_address(host->name))
-        keep_address(host, host->name);
+        add_address(host, host->name);
     else
         host->resolved_by_us = is_name(host->name);
     free(address);
@@ -117,11 +119,11 @@ bool pg_hosts_split(
 }
 
 /*
- * One question to the resolver. Two hold it, the thread that asks and the host that it is for; the
- * last one to let go frees it.
+ * One call of the resolver. The thread that makes it and the host that waits for it have a
+ * reference each; the last one frees it.
  */
 struct name_lookup {
-    atomic_int holders;
+    atomic_int references;
     atomic_bool answered;
     sem_t wake;
     pid_t owner; /* a thread is not inherited by a forked child */
@@ -129,9 +131,9 @@ struct name_lookup {
     char name[];
 };
 
-static void let_go(struct name_lookup *lookup)
+static void lookup_unref(struct name_lookup *lookup)
 {
-    if (atomic_fetch_sub(&lookup->holders, 1) > 1)
+    if (atomic_fetch_sub(&lookup->references, 1) > 1)
         return;
     if (lookup->found != NULL)
         freeaddrinfo(lookup->found);
@@ -139,7 +141,7 @@ static void let_go(struct name_lookup *lookup)
     free(lookup);
 }
 
-static void *ask(void *argument)
+static void *resolve_in_thread(void *argument)
 {
     struct name_lookup *lookup = argument;
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
@@ -150,11 +152,11 @@ static void *ask(void *argument)
     streams_release();
     lookup->answered = true;
     sem_post(&lookup->wake);
-    let_go(lookup);
+    lookup_unref(lookup);
     return NULL;
 }
 
-/* The host's signals are not for this thread. */
+/* The thread blocks all signals, so that the host's are not delivered to it. */
 static bool start_thread(struct name_lookup *lookup)
 {
     sigset_t all, before;
@@ -167,7 +169,7 @@ static bool start_thread(struct name_lookup *lookup)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     started = pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED) == 0 &&
-              pthread_create(&thread, &detached, ask, lookup) == 0;
+              pthread_create(&thread, &detached, resolve_in_thread, lookup) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&detached);
     return started;
@@ -181,12 +183,12 @@ static struct name_lookup *start_lookup(const char *name)
         return NULL;
     strcpy(lookup->name, name);
     lookup->owner = getpid();
-    lookup->holders = 2;
+    lookup->references = 2;
     sem_init(&lookup->wake, 0, 0);
     if (start_thread(lookup))
         return lookup;
-    lookup->holders = 1;
-    let_go(lookup);
+    lookup->references = 1;
+    lookup_unref(lookup);
     return NULL;
 }
 
@@ -200,7 +202,9 @@ static bool wait_for(struct name_lookup *lookup, struct deadline deadline)
     return true;
 }
 
-/* In a forked child the answer never comes, and what the parent's thread was writing is left alone.
+/*
+ * In a forked child the parent's thread does not exist: the answer never comes, and the look-up,
+ * which that thread may have been writing, is leaked.
  */
 static void drop_inherited(struct pg_host *host)
 {
@@ -208,7 +212,7 @@ static void drop_inherited(struct pg_host *host)
         host->pending = NULL;
 }
 
-static void take_addresses(struct pg_host *host, const struct addrinfo *found)
+static void replace_addresses(struct pg_host *host, const struct addrinfo *found)
 {
     char text[INET6_ADDRSTRLEN];
 
@@ -216,7 +220,7 @@ static void take_addresses(struct pg_host *host, const struct addrinfo *found)
     for (; found != NULL; found = found->ai_next)
         if (getnameinfo(
                 found->ai_addr, found->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) == 0)
-            keep_address(host, text);
+            add_address(host, text);
 }
 
 static void resolve_host(struct pg_host *host, struct deadline deadline)
@@ -227,8 +231,8 @@ static void resolve_host(struct pg_host *host, struct deadline deadline)
     if (host->pending == NULL || !wait_for(host->pending, deadline))
         return;
     if (host->pending->found != NULL)
-        take_addresses(host, host->pending->found);
-    let_go(host->pending);
+        replace_addresses(host, host->pending->found);
+    lookup_unref(host->pending);
     host->pending = NULL;
 }
 
@@ -279,7 +283,7 @@ static void free_host(struct pg_host *host)
 {
     drop_inherited(host);
     if (host->pending != NULL)
-        let_go(host->pending);
+        lookup_unref(host->pending);
     free(host->name);
     free(host->port);
 }

@@ -1,9 +1,9 @@
 /*
- * parameters.c: which parameters a statement of the operator's has.
+ * parameters.c: finds the parameters of a statement that an operator wrote.
  *
- * Reads PostgreSQL's lexical rules (manual, 4.1) as far as they tell a parameter from the same
- * characters in a literal, a quoted name or a comment. What is never closed reaches to the end: the
- * server will say so.
+ * Follows PostgreSQL's lexical rules (manual, 4.1) as far as they distinguish a parameter from the
+ * same characters in a literal, a quoted name or a comment. A literal or comment that is never
+ * closed extends to the end; the server reports that error.
  */
 #include "pg/pg.h"
 
@@ -21,7 +21,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Behind the closing quote of what begins at at; a doubled quote stands for itself. */
+/* Returns the position after the closing quote. A doubled quote is read as two quoted parts. */
 static const char *skip_quoted(const char *at, bool backslashes)
 {
     char quote = *at++;
@@ -35,7 +35,7 @@ static const char *skip_quoted(const char *at, bool backslashes)
     return at;
 }
 
-/* Comments nest. */
+/* Returns the position after the comment. Comments nest. */
 static const char *skip_comment(const char *at)
 {
     int depth = 0;
@@ -53,7 +53,7 @@ static const char *skip_comment(const char *at)
     return at;
 }
 
-/* A name, or a keyword; E'...' is a literal with backslashes. */
+/* Returns the position after a name or keyword. E'...' is a literal with backslashes. */
 static const char *skip_word(const char *at)
 {
     const char *start = at;
@@ -65,7 +65,7 @@ static const char *skip_word(const char *at)
     return at;
 }
 
-/* Behind $tag$...$tag$; behind the '$' where no such literal begins. */
+/* Returns the position after $tag$...$tag$, or after the '$' where no such literal begins. */
 static const char *skip_dollar_quoted(const char *at)
 {
     const char *end = at + 1;

@@ -1,9 +1,9 @@
 /*
- * pg.c: the life of a connection's object: made in init, shared by reference, torn by a fork,
- * freed.
+ * pg.c: creates the connection object in init, counts its references, repairs it after a fork,
+ * frees it.
  *
- * Opens no connection: connect.c does, when the first query wants one. A connection string may hold
- * a password, so every copy of it is wiped.
+ * Opens no connection: connect.c does, for the first query. A connection string may contain a
+ * password, so every copy of it is wiped.
  */
 #include "pg/connection.h"
 
@@ -59,12 +59,12 @@ static bool load_certificates(struct pg *pg, char *error_r, size_t cap)
     return pg_tls_load(&params, &pg->tls, error_r, cap);
 }
 
-/* Reads conninfo and what it names. False: error_r says what is wrong. */
+/* Reads conninfo and the files that it names. False: error_r says what is wrong. */
 static bool read_conninfo(struct pg *pg, const char *conninfo, char *error_r, size_t cap)
 {
     const char *attrs;
 
-    /* Its message may quote a password: it is not asked for. */
+    /* No error message is requested: it may quote a password. */
     pg->options = PQconninfoParse(conninfo, NULL);
     if (pg->options == NULL) {
         snprintf(error_r, cap, "is no libpq connection string or URI");
@@ -135,7 +135,7 @@ void pg_leave(struct pg *pg)
     pthread_mutex_unlock(&pg->mutex);
 }
 
-/* A mutex that is taken means that another thread of the parent was in a call. */
+/* A locked mutex means that another thread of the parent was using the connection. */
 void pg_forked(struct pg *pg)
 {
     if (pg == NULL)

@@ -1,11 +1,11 @@
 /*
- * query.c: runs queries on the kept connection under a deadline.
+ * query.c: runs queries on the persistent connection under a deadline.
  *
- * Everything goes through libpq's non-blocking calls in pipeline mode: what a new connection needs
- * (a statement timeout, the statement's preparation) travels with its first query, so each query is
- * one round trip. A connection on which anything was left unread is closed, never used again; the
- * server ends a query that was given up by the statement timeout. Fails by result and pg_error(),
- * never by waiting.
+ * Everything uses libpq's non-blocking calls in pipeline mode: what a new connection needs (a
+ * statement timeout, the statement's preparation) is sent together with its first query, so each
+ * query is one round trip. A connection with an unread answer is closed, never used again; the
+ * statement timeout ends a query that the plugin no longer waits for. Errors are return values and
+ * pg_error().
  */
 #include "pg/connection.h"
 
@@ -16,9 +16,9 @@
 #include "pg/sqlstate.h"
 
 enum {
-    IDLE_MS = 1000,             /* a connection not used for so long may have died unnoticed */
-    SERVER_TIMEOUT_MIN_MS = 50, /* what a busy machine may need for a query that takes no time */
-    READS_MAX = 1024            /* of one answer, which is one row: some kilobytes each */
+    IDLE_MS = 1000,             /* a connection idle for so long may be dead without our knowing */
+    SERVER_TIMEOUT_MIN_MS = 50, /* a busy machine may need that for a trivial query */
+    READS_MAX = 1024            /* from the socket, for one answer of one row; some KiB each */
 };
 
 /* ---- sending ---- */
@@ -57,7 +57,7 @@ static bool send_session(struct pg *pg, long timeout_ms)
            PQpipelineSync(pg->conn) == 1;
 }
 
-/* The same query, once for each of count rows of values, all in one transaction. */
+/* One query, run once for each of count rows of values, in one transaction. */
 struct request {
     const struct pg_query *query;
     const char *const *values; /* count times query->params */
@@ -80,13 +80,13 @@ static bool send_rows(struct pg *pg, const struct request *request)
     return sent && PQpipelineSync(pg->conn) == 1;
 }
 
-/* How much of the answer to a request goes before that of its first row. */
+/* Which answers libpq reads before that of the request's first row. */
 struct preamble {
-    int syncs;     /* sync points, that of the request included */
-    bool prepares; /* the request's transaction begins with a preparation */
+    int syncs;     /* sync points, including that of the request */
+    bool prepares; /* the request's transaction starts with a preparation */
 };
 
-/* Queues the request and what must go before it. */
+/* Queues the request and what must be sent before it. */
 static bool send_all(
     struct pg *pg, const struct request *request, long timeout_ms, struct preamble *preamble_r)
 {
@@ -113,7 +113,7 @@ static bool flush(struct pg *pg, struct deadline deadline)
 
     while ((left = PQflush(pg->conn)) == 1) {
         if (!pg_wait(pg->conn, POLLIN | POLLOUT, deadline)) {
-            pg_set_error(pg, "the server does not take a query", NULL);
+            pg_set_error(pg, "the server does not accept a query", NULL);
             return false;
         }
         if (PQconsumeInput(pg->conn) != 1)
@@ -126,8 +126,10 @@ static bool flush(struct pg *pg, struct deadline deadline)
 
 /* ---- reading ---- */
 
-/* libpq keeps all that comes: a query that returns a whole table, or a server without end, must not
- * fill the memory until the deadline. */
+/*
+ * libpq buffers everything that it receives. So the number of reads is limited: a query that returns
+ * a whole table must not fill the memory before the deadline.
+ */
 static bool wait_result(struct pg *pg, struct deadline deadline)
 {
     for (int reads = 0; PQisBusy(pg->conn); reads++) {
@@ -148,8 +150,8 @@ static bool wait_result(struct pg *pg, struct deadline deadline)
 }
 
 /*
- * The next answer, NULL where there will be none: one NULL separates the answers of a pipeline, two
- * mean that libpq expects nothing more.
+ * The next answer, NULL if there will be none: in a pipeline one NULL separates the answers, two
+ * mean that libpq expects no more.
  */
 static PGresult *next_result(struct pg *pg, struct deadline deadline)
 {
@@ -185,13 +187,13 @@ static enum run note_failure(struct pg *pg, const PGresult *result)
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
     pg_set_error(pg, message != NULL ? message : PQresultErrorMessage(result), sqlstate);
-    if (sqlstate_is_of_a_pooler(sqlstate))
+    if (sqlstate_is_from_pooler(sqlstate))
         strncat(pg->error, "; behind PgBouncer set pgsasl_prepared_statements: no",
             sizeof pg->error - strlen(pg->error) - 1);
     return sqlstate_judge(sqlstate);
 }
 
-/* What an answer that is neither rows, a sync point nor a consequence says against the query. */
+/* Handles an answer that is an error or is of an unexpected kind. */
 static enum run note_unexpected(struct pg *pg, const PGresult *result, ExecStatusType status)
 {
     switch (status) {
@@ -204,7 +206,7 @@ static enum run note_unexpected(struct pg *pg, const PGresult *result, ExecStatu
     case PGRES_COPY_IN:
     case PGRES_COPY_BOTH:
         pg_set_error(pg, "the query is a COPY, which cannot be used here", NULL);
-        pg_disconnect(pg); /* it would go on copying */
+        pg_disconnect(pg); /* the COPY would continue */
         return RUN_REFUSED;
     case PGRES_BAD_RESPONSE:
     case PGRES_NONFATAL_ERROR:
@@ -218,21 +220,21 @@ static enum run note_unexpected(struct pg *pg, const PGresult *result, ExecStatu
     case PGRES_PIPELINE_ABORTED:
         break;
     }
-    pg_set_error(pg, "the server answers what was not asked", NULL);
+    pg_set_error(pg, "the server sent an unexpected answer", NULL);
     return RUN_LOST;
 }
 
-/* How far the answers to one request were read. */
+/* The state of reading the answers to one request. */
 struct reading {
     const struct pg_query *query;
-    int syncs; /* sync points still to come */
+    int syncs; /* sync points still expected */
     enum run run;
-    size_t answers; /* good ones of the request's own transaction, a preparation included */
-    PGresult *rows; /* the last answer that is one; owned */
+    size_t answers; /* successful ones in the request's own transaction, with its preparation */
+    PGresult *rows; /* the last successful answer; owned */
 };
 
-/* Takes one answer, of which it becomes the owner. */
-static void take(struct pg *pg, struct reading *reading, PGresult *result)
+/* Evaluates one answer and becomes its owner. */
+static void add_answer(struct pg *pg, struct reading *reading, PGresult *result)
 {
     ExecStatusType status = PQresultStatus(result);
 
@@ -250,17 +252,17 @@ static void take(struct pg *pg, struct reading *reading, PGresult *result)
     } else if (status != PGRES_PIPELINE_ABORTED && reading->run == RUN_DONE) {
         reading->run = note_unexpected(pg, result, status);
         if (reading->syncs > 1)
-            reading->run = RUN_LOST; /* the session's set-up failed: another one may do */
+            reading->run = RUN_LOST; /* the session's set-up failed; a new session may work */
     }
     PQclear(result);
 }
 
 /*
- * Reads answers up to the last sync point; only behind it is the request committed. The last answer
- * before it is that of the request's last row. The caller frees reading->rows. What was left unread
- * on RUN_LOST makes the connection useless.
+ * Reads answers up to the last sync point; only after it is the request committed. The last answer
+ * before it is that of the request's last row. The caller frees reading->rows. After RUN_LOST
+ * answers may be unread, so the connection cannot be used any more.
  */
-static void collect(struct pg *pg, struct reading *reading, struct deadline deadline)
+static void read_answers(struct pg *pg, struct reading *reading, struct deadline deadline)
 {
     while (reading->syncs > 0 && pg->conn != NULL) {
         PGresult *result = next_result(pg, deadline);
@@ -268,7 +270,7 @@ static void collect(struct pg *pg, struct reading *reading, struct deadline dead
         if (result == NULL)
             reading->run = RUN_LOST;
         else
-            take(pg, reading, result);
+            add_answer(pg, reading, result);
         if (result == NULL || (pg->conn != NULL && PQstatus(pg->conn) != CONNECTION_OK)) {
             reading->run = RUN_LOST;
             break;
@@ -276,13 +278,13 @@ static void collect(struct pg *pg, struct reading *reading, struct deadline dead
     }
 }
 
-/* Reads the answer to pg_send(), of which only a refusal is of interest. */
-static enum run collect_sent(struct pg *pg, struct deadline deadline)
+/* Reads the answer to pg_send() and keeps only an error. */
+static enum run read_sent_answer(struct pg *pg, struct deadline deadline)
 {
     struct reading reading = {.query = pg->sent, .syncs = pg->sent_syncs, .run = RUN_DONE};
 
     if (pg->sent != NULL)
-        collect(pg, &reading, deadline);
+        read_answers(pg, &reading, deadline);
     free_result(reading.rows);
     pg->sent = NULL;
     switch (reading.run) {
@@ -304,11 +306,11 @@ static enum run collect_sent(struct pg *pg, struct deadline deadline)
 /* How a request ended. */
 struct outcome {
     enum run run;
-    size_t accepted; /* rows before the one that was refused; all where that was their commit */
+    size_t accepted; /* rows before the refused one; all rows if the commit was refused */
     PGresult *rows;  /* owned */
 };
 
-/* Waits until limit; the server may go on until deadline. */
+/* Waits until limit; the statement timeout lets the server run until deadline. */
 static void run_once(struct pg *pg, const struct request *request, struct deadline limit,
     struct deadline deadline, struct outcome *outcome_r)
 {
@@ -320,20 +322,21 @@ static void run_once(struct pg *pg, const struct request *request, struct deadli
         pg_set_error(pg, PQerrorMessage(pg->conn), NULL);
         return;
     }
-    if (!flush(pg, limit) || collect_sent(pg, limit) == RUN_LOST || pg->conn == NULL)
+    if (!flush(pg, limit) || read_sent_answer(pg, limit) == RUN_LOST || pg->conn == NULL)
         return;
     reading.syncs = preamble.syncs;
-    collect(pg, &reading, limit);
+    read_answers(pg, &reading, limit);
     if (preamble.prepares && reading.answers > 0)
         reading.answers--;
     *outcome_r = (struct outcome){reading.run, reading.answers, reading.rows};
 }
 
 /*
- * A connection that was idle may be dead without a word (a firewall forgot it), and one with an
- * answer to come may be stuck: it gets half the time.
+ * How long to wait on the present connection. An idle one may be dead without notice (a firewall
+ * dropped it), and one with an outstanding answer may hang: these get half the time, the rest is
+ * for a new connection.
  */
-static struct deadline share(const struct pg *pg, struct deadline deadline)
+static struct deadline first_try_limit(const struct pg *pg, struct deadline deadline)
 {
     if (pg->sent == NULL && deadline_in(0).at_ms - pg->used_at_ms < IDLE_MS)
         return deadline;
@@ -358,7 +361,7 @@ static enum pg_answer answer_of(enum run run)
     return PG_UNAVAILABLE;
 }
 
-/* Runs the request, connecting first where there is no connection, and once more where it is lost. */
+/* Runs the request; connects first if needed. Runs it once more if the connection is lost. */
 static enum pg_answer run_request(struct pg *pg, const struct request *request,
     struct deadline deadline, struct outcome *outcome_r)
 {
@@ -366,7 +369,7 @@ static enum pg_answer run_request(struct pg *pg, const struct request *request,
     pg_drop_inherited(pg);
     for (int tries = 0; tries < 2 && outcome_r->run == RUN_LOST && deadline_left_ms(deadline) > 0;
         tries++) {
-        struct deadline limit = pg->conn != NULL ? share(pg, deadline) : deadline;
+        struct deadline limit = pg->conn != NULL ? first_try_limit(pg, deadline) : deadline;
 
         if (pg->conn == NULL && !pg_connect(pg, deadline))
             return PG_UNAVAILABLE;
@@ -411,13 +414,13 @@ enum pg_answer pg_execute_all(struct pg *pg, const struct pg_query *query,
 bool pg_send(struct pg *pg, const struct pg_query *query, const char *const *values,
     struct deadline deadline)
 {
-    /* Nobody waits: what the connection was told will do. */
+    /* Nobody waits for the answer, so the present statement_timeout is good enough. */
     long timeout_ms = pg->session_ms > 0 ? pg->session_ms : pg->timeout_ms;
     const struct request request = {query, values, 1};
     struct preamble preamble;
 
     pg_drop_inherited(pg);
-    if (pg->conn != NULL && collect_sent(pg, deadline) == RUN_LOST)
+    if (pg->conn != NULL && read_sent_answer(pg, deadline) == RUN_LOST)
         pg_disconnect(pg);
     if (pg->conn == NULL && !pg_connect(pg, deadline))
         return false;

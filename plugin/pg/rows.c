@@ -1,5 +1,5 @@
 /*
- * rows.c: what a query returned.
+ * rows.c: reads and wipes the rows that a query returned.
  *
  * struct pg_rows is never defined: it is libpq's result under our name.
  */

@@ -1,14 +1,14 @@
 /*
- * sqlstate.c: the one place where SQLSTATEs are judged.
+ * sqlstate.c: the one place that interprets SQLSTATEs.
  *
- * What the table does not name speaks against the query: an operator has to mend it.
+ * An SQLSTATE that is not in the table means that the query is wrong: an operator must fix it.
  */
 #include "pg/sqlstate.h"
 
 #include <stddef.h>
 #include <string.h>
 
-/* SQLSTATEs, and classes by their beginning. The first that fits counts. */
+/* SQLSTATEs and their prefixes. The first match counts. */
 static const struct {
     const char *prefix;
     enum run run;
@@ -39,7 +39,7 @@ enum run sqlstate_judge(const char *sqlstate)
     return RUN_REFUSED;
 }
 
-bool sqlstate_is_of_a_pooler(const char *sqlstate)
+bool sqlstate_is_from_pooler(const char *sqlstate)
 {
     return sqlstate != NULL && (strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "42P05") == 0);
 }

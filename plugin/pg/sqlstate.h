@@ -1,6 +1,6 @@
 /*
- * sqlstate.h: what an error of the server speaks against: the connection, the moment, the values or
- * the query (PostgreSQL manual, appendix A).
+ * sqlstate.h: whether an error of the server is due to the connection, the server's state, the
+ * values or the query (PostgreSQL manual, appendix A).
  */
 #ifndef PGSASL_PG_SQLSTATE_H
 #define PGSASL_PG_SQLSTATE_H
@@ -9,18 +9,18 @@
 
 /* How one run of a query on one connection ended. */
 enum run {
-    RUN_LOST = 0,       /* the connection cannot be used any more; another one may do */
-    RUN_BUSY,           /* the server cannot do it now */
-    RUN_REFUSED,        /* the query is at fault */
-    RUN_BAD_VALUES,     /* the values are: they will never be accepted */
-    RUN_UNTRANSLATABLE, /* a value has characters that the database's encoding lacks */
+    RUN_LOST = 0,       /* the connection cannot be used any more; a new one may work */
+    RUN_BUSY,           /* the server cannot run it now */
+    RUN_REFUSED,        /* the query is wrong */
+    RUN_BAD_VALUES,     /* the values are wrong: they will never be accepted */
+    RUN_UNTRANSLATABLE, /* a value has characters that the database's encoding cannot represent */
     RUN_DONE
 };
 
-/* What the error means. NULL, which libpq gives for errors of its own, is RUN_LOST. */
+/* What the error means. NULL, which libpq returns for its own errors, is RUN_LOST. */
 enum run sqlstate_judge(const char *sqlstate);
 
-/* True for an error that a pooler causes by giving us another server connection. */
-bool sqlstate_is_of_a_pooler(const char *sqlstate);
+/* True for an error that a pooler causes by switching us to another server connection. */
+bool sqlstate_is_from_pooler(const char *sqlstate);
 
 #endif

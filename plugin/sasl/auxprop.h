@@ -1,5 +1,5 @@
 /*
- * auxprop.h: the auxprop plugin "pgsasl": hands SCRAM verifiers to stock libscram.
+ * auxprop.h: the auxprop plugin "pgsasl", which knows nobody.
  */
 #ifndef PGSASL_SASL_AUXPROP_H
 #define PGSASL_SASL_AUXPROP_H

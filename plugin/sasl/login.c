@@ -5,34 +5,26 @@
  * An initial response is taken as the name. The context is wiped when the exchange ends, also in
  * the middle.
  */
-#include "sasl/mech.h"
+#include "sasl/exchange.h"
 
 #include <string.h>
 
-#include "base/secret.h"
 #include "sasl/mechanisms.h"
+#include "sasl/wire.h"
 
 enum state { STATE_BEGIN, STATE_NAME, STATE_PASSWORD };
 
 struct login {
-    struct backend *backend;
+    struct exchange exchange; /* first */
     enum state state;
-    struct credentials credentials;
 };
 
 static int login_new(void *glob_context, sasl_server_params_t *sparams, const char *challenge,
     unsigned challenge_len, void **conn_context)
 {
-    struct login *login = sparams->utils->malloc(sizeof *login);
-
     (void)challenge;
     (void)challenge_len;
-    if (login == NULL)
-        return SASL_UNAVAIL;
-    memset(login, 0, sizeof *login);
-    login->backend = glob_context;
-    *conn_context = login;
-    return SASL_OK;
+    return exchange_new(glob_context, sparams, "LOGIN", sizeof(struct login), conn_context);
 }
 
 static int ask(const char *prompt, const char **serverout, unsigned *serveroutlen)
@@ -47,6 +39,7 @@ static int login_step(void *conn_context, sasl_server_params_t *sparams, const c
     sasl_out_params_t *oparams)
 {
     struct login *login = conn_context;
+    struct exchange *exchange = &login->exchange;
     const char *fault;
 
     *serverout = NULL;
@@ -56,25 +49,26 @@ static int login_step(void *conn_context, sasl_server_params_t *sparams, const c
         if (clientin == NULL || clientinlen == 0)
             return ask("Username:", serverout, serveroutlen);
     }
+    if (exchange_is_hang_up(exchange, clientinlen))
+        return exchange_refuse(exchange, sparams, REASON_ABANDONED_EXCHANGE, NULL, oparams);
     if (login->state == STATE_NAME) {
         login->state = STATE_PASSWORD;
-        wire_take_name(
-            clientin, clientinlen, &login->credentials); /* a fault comes back with the password */
+        /* A fault comes back with the password. */
+        wire_take_name(clientin, clientinlen, &exchange->credentials);
         return ask("Password:", serverout, serveroutlen);
     }
-    fault = wire_take_password(clientin, clientinlen, &login->credentials);
-    return mech_answer(login->backend, sparams, &login->credentials, fault, "LOGIN", oparams);
+    fault = wire_take_password(clientin, clientinlen, &exchange->credentials);
+    return exchange_check_password(exchange, sparams, fault, oparams);
 }
 
 static void login_dispose(void *conn_context, const sasl_utils_t *utils)
 {
-    secret_wipe(conn_context, sizeof(struct login));
-    utils->free(conn_context);
+    exchange_dispose(conn_context, sizeof(struct login), utils);
 }
 
 const sasl_server_plug_t mech_login = {
     .mech_name = "LOGIN",
-    .security_flags = MECH_SECURITY_FLAGS,
+    .security_flags = PASSWORD_MECHANISM_FLAGS,
     .mech_new = login_new,
     .mech_step = login_step,
     .mech_dispose = login_dispose,

@@ -16,7 +16,6 @@ enum answer {
     ANSWER_TEMPORARY = 0,
     ANSWER_MALFORMED,
     ANSWER_REJECTED,
-    ANSWER_UNKNOWN,
     ANSWER_NOT_AUTHORIZED,
     ANSWER_ACCEPTED
 };
@@ -45,28 +44,9 @@ int saslcode_for(enum reason reason, const char *host)
     case ANSWER_MALFORMED:
         return code_of_malformed(host);
     case ANSWER_REJECTED:
-    case ANSWER_UNKNOWN:
         return SASL_BADAUTH;
     case ANSWER_NOT_AUTHORIZED:
         return SASL_NOAUTHZ;
-    case ANSWER_TEMPORARY:
-        return SASL_UNAVAIL;
-    }
-    return SASL_UNAVAIL;
-}
-
-int saslcode_for_auxprop(enum reason reason)
-{
-    switch (answer_to(reason)) {
-    case ANSWER_ACCEPTED:
-        return SASL_OK;
-    case ANSWER_MALFORMED:
-        return SASL_BADPROT;
-    case ANSWER_REJECTED:
-    case ANSWER_NOT_AUTHORIZED:
-        return SASL_BADAUTH;
-    case ANSWER_UNKNOWN:
-        return SASL_NOUSER;
     case ANSWER_TEMPORARY:
         return SASL_UNAVAIL;
     }

@@ -13,11 +13,4 @@
  */
 int saslcode_for(enum reason reason, const char *host);
 
-/*
- * The code that the auxprop half returns. It differs in two: no password was checked yet, so an
- * address that is not allowed is SASL_BADAUTH as any other refusal; and an unknown name is
- * SASL_NOUSER, so that the host's other auxprop plugins are asked for it.
- */
-int saslcode_for_auxprop(enum reason reason);
-
 #endif

@@ -1,5 +1,5 @@
 /*
- * address.c: any text in the place of what the host says of an address and a port.
+ * address.c: any text instead of the host's address and port.
  */
 #include "base/address.h"
 

@@ -1,5 +1,5 @@
 /*
- * array.c: any text in the place of an array of PostgreSQL's.
+ * array.c: any text instead of an array from PostgreSQL.
  */
 #include "pg/array.h"
 

@@ -1,9 +1,9 @@
 /*
- * cache.c: any bytes in the place of the cache's file, or of a part of one. What is refused stays
- * as it is; what is opened holds nothing that was not put there.
+ * cache.c: any bytes instead of the cache's file, or of a part of it. A refused file is not
+ * changed; an opened one contains no entry that was not stored.
  *
- * The first byte chooses: the file is the rest; it is a good one of its full size, the rest laid
- * over its first bytes; the same over a set of the table.
+ * The first byte chooses what the rest is: the whole file; the first bytes of an otherwise good
+ * file of full size; a set of the table of such a file.
  */
 #include "file/cache_file.h"
 

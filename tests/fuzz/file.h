@@ -1,5 +1,5 @@
 /*
- * file.h: files of any contents, for the fuzzers of what reads one. They lie on /dev/shm.
+ * file.h: files with any contents, for the fuzzers of code that reads files. They are in /dev/shm.
  */
 #ifndef PGSASL_FUZZ_FILE_H
 #define PGSASL_FUZZ_FILE_H
@@ -22,7 +22,7 @@ static void file_remove_all(void)
             unlink(file_paths[i]);
 }
 
-/* The path of one of the files, which need not be there. */
+/* The path of one of the files, which need not exist. */
 static inline const char *file_path(int which)
 {
     if (file_paths[0][0] == '\0')
@@ -32,7 +32,7 @@ static inline const char *file_path(int which)
     return file_paths[which];
 }
 
-/* Makes it, empty, mode 0600, and returns a descriptor of it. */
+/* Creates the file, empty, with mode 0600. Returns its descriptor. */
 static inline int file_make(int which)
 {
     int fd = open(file_path(which), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -46,7 +46,7 @@ static inline void file_put(int fd, const void *bytes, size_t count, off_t at)
     MUST(pwrite(fd, bytes, count, at) == (ssize_t)count);
 }
 
-/* Whether the file holds the bytes and nothing else. */
+/* Whether the file contains exactly these bytes. */
 static inline int file_is(int fd, const void *bytes, size_t count)
 {
     char *found = malloc(count + 1);

@@ -1,6 +1,6 @@
 /*
  * fuzz.h: what the fuzzers of this folder share. libFuzzer calls LLVMFuzzerTestOneInput() with one
- * input after the other; what must hold for any input is said with MUST().
+ * input after the other; MUST() checks what must be true for any input.
  */
 #ifndef PGSASL_FUZZ_H
 #define PGSASL_FUZZ_H
@@ -14,8 +14,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The input as a string in memory of just its size, so that ASan sees the octet past it. To be
- * freed. */
+/*
+ * The input as a string in memory of exactly its size, so that ASan finds a read past it. The
+ * caller frees it.
+ */
 static inline char *string_of(const uint8_t *data, size_t size)
 {
     char *text = malloc(size + 1);

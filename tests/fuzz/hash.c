@@ -1,12 +1,12 @@
 /*
- * hash.c: any text in the place of a stored hash. An unusable one denies without work, and a decoy
- * can always be made. Only the cheap schemes are hashed.
+ * hash.c: any text instead of a stored hash. An unusable hash is refused without hashing, and a
+ * decoy can always be made. Only hashes of the cheap schemes are computed.
  */
 #include "hash/hash.h"
 
 #include "fuzz.h"
 
-/* A decoy is parsed again as what it is like. */
+/* A decoy has the scheme, the lengths and the numbers of the hash that it imitates. */
 static void check_decoy(const struct hash *like)
 {
     struct hash decoy, again;

@@ -1,6 +1,6 @@
 /*
- * hosts.c: any three lists, one a line, in the place of a connection string's host, hostaddr and
- * port. Nothing is looked up.
+ * hosts.c: any three lists, one on each line, instead of a connection string's host, hostaddr and
+ * port. No name is looked up.
  */
 #include "pg/hosts.h"
 

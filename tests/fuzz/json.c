@@ -1,6 +1,6 @@
 /*
- * json.c: any text as a value. The object is printable ASCII, its quotes and backslashes pair, and
- * spelling it out changes nothing but its \u escapes.
+ * json.c: any text as a value. The object is printable ASCII, its quotes and backslashes are
+ * balanced, and json_spell_out() changes only its \u escapes.
  */
 #include "base/json.h"
 

@@ -1,6 +1,6 @@
 /*
- * options.c: any values of the options, and any text of a file with a connection string. What is
- * taken is within its bounds, and no line of the log holds more than it may.
+ * options.c: any values of the options, and any text of a file with a connection string. Accepted
+ * values are within their bounds, and no log line is longer than it may be.
  *
  * The input is lines of the form "name: value". A file option's value is what its file holds.
  */

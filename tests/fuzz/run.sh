@@ -44,7 +44,7 @@ seeds() {
     done <"$here/seeds.txt"
 }
 
-# fuzz NAME: what it had to say is shown where something was found. A file for each input takes its time: a tenth of them.
+# fuzz NAME: runs it; its output is shown if it found a fault. A file for each input takes its time: a tenth of them.
 fuzz() {
     local inputs=$runs
     ! grep -q '"file.h"' "$here/$1.c" || inputs=$((runs / 10))

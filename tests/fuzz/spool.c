@@ -1,9 +1,9 @@
 /*
- * spool.c: any bytes in the place of the spool's file, or of its lines. What is no spool stays as
- * it is; what is handed out is a row, in its order; and draining always comes to its end.
+ * spool.c: any bytes instead of the spool's file, or of its lines. A file that is not a spool is not
+ * changed; only rows are drained, in their order; and draining always ends.
  *
- * The first byte chooses: the lines behind a good first line are the rest; the file is the rest;
- * the same two with the rest a hundred times over.
+ * The first byte chooses what the rest is: the lines after a good first line; the whole file; the
+ * same two with the rest repeated a hundred times.
  */
 #include "file/spool.h"
 
@@ -18,13 +18,13 @@ static const char header[] =
 
 _Static_assert(sizeof header == HEADER_BYTES + 1, "the first line has 64 bytes");
 
-/* What is in the file behind the first line, and how far rows were found in it. */
+/* The contents after the first line, and the end of the last row that was found in them. */
 struct text {
     const char *at, *end;
     size_t rows;
 };
 
-/* Each row comes after the last one, as a line of its own. */
+/* Each row is a line of its own, after the last one. */
 static void find_row(struct text *text, const struct spool_line *line)
 {
     for (;;) {
@@ -62,7 +62,7 @@ static void report(void *context, const char *line)
         MUST(*line >= ' ' && *line <= '~');
 }
 
-/* Rows of the bytes from at on, counted in another way than the spool does. */
+/* The number of rows from at on, counted in another way than in the spool. */
 static size_t count_rows(const char *at, const char *end)
 {
     size_t count = 0;

@@ -1,5 +1,5 @@
 /*
- * text.c: any octets in the place of a user name, and of its escaped form.
+ * text.c: any bytes instead of a user name, escaped and trimmed.
  */
 #include "base/text.h"
 

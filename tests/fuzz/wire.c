@@ -1,6 +1,6 @@
 /*
- * wire.c: any message of PLAIN, and any two of LOGIN. What is taken is what was sent; of what is at
- * fault nothing stays.
+ * wire.c: any message for PLAIN, and any two for LOGIN. An accepted message is stored as it was
+ * sent; a malformed one leaves no field.
  */
 #include "sasl/wire.h"
 
@@ -30,11 +30,11 @@ static void check_empty(const struct credentials *credentials)
 
 static void check_wiped(struct credentials *credentials)
 {
-    const unsigned char *octets = (const unsigned char *)credentials;
+    const unsigned char *bytes = (const unsigned char *)credentials;
 
     credentials_wipe(credentials);
     for (size_t i = 0; i < sizeof *credentials; i++)
-        MUST(octets[i] == 0);
+        MUST(bytes[i] == 0);
 }
 
 static void plain(const char *message, size_t size)

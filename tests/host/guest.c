@@ -161,20 +161,34 @@ static bool many_lives(const struct guest *guest)
 
 /* ---- left in the middle ---- */
 
+/* Begins an exchange and leaves it; the code of its first step. */
+static int begin(const char *mechanism, const char *message)
+{
+    sasl_conn_t *conn = NULL;
+    const char *out;
+    unsigned out_len;
+    int code = sasl_server_new("smtp", "host.example", NULL, NULL, NULL, NULL, 0, &conn);
+
+    if (code == SASL_OK)
+        code = sasl_server_start(conn, mechanism, message,
+            message == NULL ? 0 : (unsigned)strlen(message), &out, &out_len);
+    sasl_dispose(&conn);
+    return code;
+}
+
 static bool abandoned(const struct guest *guest)
 {
+    char scram[128];
     int wrong = 0;
 
+    snprintf(scram, sizeof scram, "n,,n=%s,r=abcdefgh", guest->user);
     for (int i = 0; i < guest->count; i++) {
-        sasl_conn_t *conn = NULL;
-        const char *out;
-        unsigned out_len;
-
         wrong += host_login(guest->user, guest->password, true) != SASL_CONTINUE;
-        wrong +=
-            sasl_server_new("smtp", "host.example", NULL, NULL, NULL, NULL, 0, &conn) != SASL_OK;
-        wrong += sasl_server_start(conn, "PLAIN", NULL, 0, &out, &out_len) != SASL_CONTINUE;
-        sasl_dispose(&conn);
+        wrong += begin("PLAIN", NULL) != SASL_CONTINUE;
+        wrong += begin("SCRAM-SHA-256", NULL) != SASL_CONTINUE;
+        wrong += begin("SCRAM-SHA-256", scram) != SASL_CONTINUE;
+        wrong += begin("CRAM-MD5", NULL) != SASL_CONTINUE;
+        wrong += begin("XOAUTH2", "user=x\1auth=Bearer y\1\1") != SASL_BADAUTH;
     }
     wrong += attempt(0, guest->user, guest->password) != SASL_OK;
     printf("%d wrong codes\n", wrong);
@@ -286,6 +300,9 @@ static void *watch_streams(void *unused)
     struct stat status;
 
     (void)unused;
+#if defined(__SANITIZE_THREAD__)
+    return NULL; /* it looks at descriptors while others open them: that is its work, and a race */
+#endif
     while (!over)
         for (int fd = 0; fd < 3; fd++)
             if (fstat(fd, &status) == 0 && is_ours(&status))

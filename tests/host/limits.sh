@@ -1,5 +1,5 @@
 #!/bin/sh
-# A host under limits, without a database: standard streams that are closed, files that may not grow. Run by `make check` in
+# A host under limits, without a database: its standard streams are closed, or its files may not grow. Run by `make check` in
 # the build directory.
 set -eu
 
@@ -30,7 +30,7 @@ configure "pgsasl_spool_file: $work/spool" "pgsasl_verified_cache: $work/cache"
 tests/host/guest streams "$work" host user password 5 2>/dev/null |
     expect 'descriptors 0 to 2 closed' '0 wrong codes, 20 for now, 0 streams open, 0 intruders'
 
-# SIGXFSZ would end the host: the limit is one block of 512 bytes.
+# A SIGXFSZ would end the host. The limit is one block of 512 bytes.
 rm -f "$work/spool" "$work/cache"
 (ulimit -f 1 && tests/host/saslhost "$work" host 3 user password 2>/dev/null) |
     expect 'RLIMIT_FSIZE' 'code -24, other 0'

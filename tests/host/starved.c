@@ -141,10 +141,19 @@ static void end(void)
     plug_count = 0;
 }
 
-/* Both of the mechanisms take all of a message: PLAIN as it is, LOGIN in two steps. */
+static const sasl_server_plug_t *find_plug(const char *name)
+{
+    for (int i = 0; i < plug_count; i++)
+        if (strcmp(plugs[i].mech_name, name) == 0)
+            return &plugs[i];
+    fprintf(stderr, "no mechanism %s\n", name);
+    exit(2);
+}
+
+/* Both of these mechanisms take all of a message: PLAIN as it is, LOGIN in two steps. */
 static int attempt(long number, const char *user, const char *password)
 {
-    const sasl_server_plug_t *plug = &plugs[number % plug_count];
+    const sasl_server_plug_t *plug = find_plug(number % 2 == 0 ? "PLAIN" : "LOGIN");
     int is_plain = strcmp(plug->mech_name, "PLAIN") == 0;
     sasl_out_params_t oparams;
     const char *out;
@@ -161,6 +170,33 @@ static int attempt(long number, const char *user, const char *password)
         plug->mech_step(context, &params, user, (unsigned)strlen(user), &out, &out_len, &oparams);
         code = plug->mech_step(
             context, &params, password, (unsigned)strlen(password), &out, &out_len, &oparams);
+    }
+    if (context != NULL)
+        plug->mech_dispose(context, &utils);
+    return code;
+}
+
+/* SCRAM with a proof that nobody's password makes. */
+static int attempt_scram(const char *user)
+{
+    static const char proof[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    const sasl_server_plug_t *plug = find_plug("SCRAM-SHA-256");
+    sasl_out_params_t oparams;
+    const char *out = NULL;
+    unsigned out_len = 0;
+    void *context = NULL;
+    char message[512];
+    int len = snprintf(message, sizeof message, "n,,n=%s,r=abcdefgh", user);
+    int code = plug->mech_new(plug->glob_context, &params, NULL, 0, &context);
+
+    memset(&oparams, 0, sizeof oparams);
+    if (code == SASL_OK)
+        code = plug->mech_step(context, &params, message, (unsigned)len, &out, &out_len, &oparams);
+    if (code == SASL_CONTINUE) {
+        const char *end = memchr(out, ',', out_len);
+
+        len = snprintf(message, sizeof message, "c=biws,%.*s,p=%s", (int)(end - out), out, proof);
+        code = plug->mech_step(context, &params, message, (unsigned)len, &out, &out_len, &oparams);
     }
     if (context != NULL)
         plug->mech_dispose(context, &utils);
@@ -203,6 +239,21 @@ static void in_attempts(const char *user, const char *password, int right, int f
     }
 }
 
+static void in_scram(const char *user, const char *password)
+{
+    starved = 1;
+    for (positions = 1; starved && positions < FAR; positions++) {
+        int code;
+
+        starved = 0;
+        countdown = positions;
+        code = attempt_scram(user);
+        countdown = 0;
+        expect(0, code, starved, "SCRAM");
+        expect(1, attempt(positions, user, password), 0, "SCRAM");
+    }
+}
+
 static void in_lives(const char *user, const char *password)
 {
     starved = 1;
@@ -236,6 +287,7 @@ int main(int argc, char **argv)
         in_attempts(argv[3], argv[4], kind != 1, kind == 2);
         counted[kind] = positions - 1;
     }
+    in_scram(argv[3], argv[4]);
     in_lives(argv[3], argv[4]);
     counted[3] = positions - 1;
     end();

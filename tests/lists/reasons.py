@@ -18,7 +18,6 @@ SOURCE = "plugin/auth/reasons.def"
 ANSWERS = {
     "MALFORMED": '535, "bad protocol / cancel"',
     "REJECTED": "535",
-    "UNKNOWN": "535",
     "NOT_AUTHORIZED": '535, "authorization failure"',
     "TEMPORARY": "454",
 }

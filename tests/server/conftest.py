@@ -15,7 +15,7 @@ from harness.cluster import Cluster, Session
 from harness.exim import Exim, find_exim
 from harness.postfix import STOCK_PLUGINS, LogMark, Postfix, built_library, plugin_dir, sanitizer_of, sasl_conf
 from harness.processes import end_on_signals, scratch
-from harness.services import OWN_TABLES, services
+from harness.services import OWN_TABLES, PARAMETERS, services
 from harness.users import add_user
 
 
@@ -44,7 +44,7 @@ def fixture_library(missing):
         missing("the servers need root to start")
     if not library.exists():
         missing(f"{library} is not built")
-    for program in ("postfix", "psql", "runuser", "swaks", "curl", "msmtp", "saslpluginviewer", "openssl"):
+    for program in ("postfix", "psql", "runuser", "swaks", "curl", "msmtp", "gsasl", "saslpluginviewer", "openssl"):
         if shutil.which(program) is None:
             missing(f"{program} is not installed")
     return library
@@ -108,7 +108,7 @@ def fixture_postfix(workdir, cluster, own_tables, plugins, library):
     del own_tables
     postfix = Postfix.create(workdir / "postfix", plugins, cluster.conninfo(), sanitizer_of(library))
     for name, options in services(cluster, postfix.config / "sasl/pgsasl.conninfo").items():
-        postfix.add_service(name, sasl_conf(options))
+        postfix.add_service(name, sasl_conf(options), **PARAMETERS.get(name, {}))
     # Another program on the same machine: its configuration knows nothing of us.
     postfix.add_service("stranger", sasl_conf({}, sample="mech_list: PLAIN LOGIN\npwcheck_method: auxprop\n"))
     try:

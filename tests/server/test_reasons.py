@@ -19,8 +19,8 @@ def test_reason(connect, desk, name, mechanism):
     check_case(case, mechanism, outcome, user, smtp.port)
 
 
-# Those that need more than one attempt; test_rotation.py has them.
-ELSEWHERE_TESTED = {"stale_password"}
+# Those that need more than one attempt, or another mechanism: test_rotation, test_abandoned, test_traps and test_scram.
+ELSEWHERE_TESTED = {"stale_password", "abandoned_exchange", "mechanism_not_offered", "no_scram_verifier"}
 
 
 def test_every_reason_has_its_login(db):

@@ -193,6 +193,28 @@ def test_rows_of_one_transaction_are_all_or_none(log_in, backlog, db, cluster):
     assert db.value("SELECT sum(attempts) FROM pgsasl.auth_failures WHERE username = 'replayed-batch'") == 300
 
 
+def test_batches_without_prepared_statements(postfix, cluster, db, user, workdir):
+    """As behind a pooler: each row is parsed by itself, and they are one transaction even so."""
+    spool = Spool(workdir / "unprepared.jsonl")
+    options = {"pgsasl_conninfo_file": None, "pgsasl_conninfo": cluster.conninfo(), "pgsasl_prepared_statements": "no"}
+    service = postfix.add_service(
+        "unprepared-backlog", sasl_conf(options | {"pgsasl_spool_file": spool.path}), processes=1
+    )
+
+    def log_in():
+        with Smtp(service) as smtp:
+            return smtp.log_in("PLAIN", user.name, user.password)
+
+    assert log_in() == ACCEPTED
+    rows = failures("unprepared", 500)
+    rows[250]["attempt_id"] = "poison"
+    spool.fill(rows)
+    drain(log_in, spool, 20)
+    counted = "FROM pgsasl.auth_failures WHERE username = 'unprepared'"
+    assert db.value(f"SELECT count(*) {counted}") == 499
+    assert db.value(f"SELECT count(DISTINCT xmin::text) {counted}") < 100
+
+
 def test_a_refused_commit_is_halved(log_in, backlog, db):
     """Where the database refuses a whole transaction and does not say which row is at fault, halving finds it."""
     db.sql(

@@ -13,7 +13,15 @@ SELECT password_hash AS hash FROM pgsasl.smtp_users WHERE user_id = :app \gset
 SELECT row_eq($$SELECT * FROM pgsasl.find_user('app', '192.0.2.1')$$,
     ROW(:app::bigint, :'hash'::text, true, 'good'::text, false, NULL::timestamptz, true, false,
         '{NULL,NULL}'::text[], '{NULL,NULL}'::boolean[],
-        '{NULL,NULL}'::timestamptz[], '{NULL,NULL}'::bigint[], NULL::text, false, true), 'a user');
+        '{NULL,NULL}'::timestamptz[], '{NULL,NULL}'::bigint[], NULL::text, false, true,
+        (SELECT decoy_key FROM pgsasl.settings), 4096), 'a user');
+SELECT row_eq(format('SELECT decoy_key, scram_iterations FROM pgsasl.find_user(%L, NULL)', name),
+    (SELECT ROW(decoy_key, scram_iterations) FROM pgsasl.settings), 'the same SCRAM decoy for ' || name)
+FROM unnest(ARRAY['app', 'nobody', 'app@example.com']) AS name;
+SELECT matches(decoy_key, '^[0-9a-f]{64}$', 'a random decoy_key') FROM pgsasl.settings;
+SELECT throws_ok('UPDATE pgsasl.settings SET ' || change, code, NULL, 'no setting: ' || change)
+FROM (VALUES ('scram_iterations = 0', '23514'), ('scram_iterations = 10000001', '23514'), ('scram_iterations = NULL', '23502'),
+    ('decoy_key = NULL', '23502')) AS t (change, code);
 UPDATE pgsasl.smtp_users SET enabled = false WHERE user_id = :app;
 UPDATE pgsasl.accounts SET standing = 'suspended' WHERE account_id = :shop;
 SELECT row_eq($$SELECT enabled, account_standing FROM pgsasl.find_user('app', NULL)$$,
@@ -73,7 +81,7 @@ SELECT pgsasl.add_user('app', 'a long password', :shop) AS again \gset
 SELECT row_eq($$SELECT user_id, deleted_at FROM pgsasl.find_user('app', NULL)$$,
     ROW(:again::bigint, NULL::timestamptz), 'a name used again is a user');
 
-ALTER TABLE pgsasl.smtp_users DROP CONSTRAINT smtp_users_password_hash_scheme;
+ALTER TABLE pgsasl.smtp_users DROP CONSTRAINT smtp_users_password_hash_scheme, DISABLE TRIGGER user_refused;
 UPDATE pgsasl.smtp_users SET password_hash = '';
 SELECT is((pgsasl.find_user('app', NULL)).password_hash, '', 'a broken hash is given as it is');
 SELECT lives_ok($$SELECT pgsasl.find_user('nobody', NULL)$$, 'and makes no decoy fail');

@@ -46,18 +46,18 @@ SELECT is(rolconfig, ARRAY['plan_cache_mode=force_generic_plan', 'enable_seqscan
 FROM pg_roles WHERE rolname = 'pgsasl_plugin';
 
 -- what each may do, as the catalogue has it
-SELECT results_eq(format('SELECT executable_by(%L)', 'pgsasl_test_nobody'), ARRAY['hash_fault', 'parse_hash'],
-    'PUBLIC may call what the CHECK of smtp_users calls, and nothing else');
+SELECT is_empty(format('SELECT executable_by(%L)', 'pgsasl_test_nobody'), 'PUBLIC may call nothing');
 SELECT is_empty(format('SELECT rights_of(%L)', 'pgsasl_test_nobody'), 'nor touch a table');
 SELECT schema_privs_are('pgsasl', role, privileges, role || ': the schema')
 FROM (VALUES ('pgsasl_test_nobody', '{}'::text[]), ('pgsasl_plugin', '{USAGE}'), ('pgsasl_operator', '{USAGE}'),
     ('pgsasl_auditor', '{USAGE}')) AS t (role, privileges);
-SELECT results_eq($$SELECT executable_by('pgsasl_plugin')$$, ARRAY['find_user', 'hash_fault', 'note_login', 'parse_hash',
-    'record_failure'], 'the plugin may call its functions');
+SELECT results_eq($$SELECT executable_by('pgsasl_plugin')$$, ARRAY['find_user', 'note_login', 'record_failure'],
+    'the plugin may call three functions');
 SELECT is_empty($$SELECT rights_of('pgsasl_plugin')$$, 'and touch no table');
 SELECT results_eq($$SELECT executable_by('pgsasl_operator')$$,
     ARRAY['add_account', 'add_user', 'end_rotation', 'hash_fault', 'hash_password', 'parse_hash', 'random_password',
-        'rotate_password', 'schema_version', 'set_password', 'worse_standing'], 'what operators may call');
+        'rotate_password', 'rotate_passwords', 'schema_version', 'set_password', 'store_hashes', 'worse_standing'],
+    'what operators may call');
 SELECT results_eq($$SELECT rights_of('pgsasl_operator') ORDER BY 1$$, ARRAY[
     'accounts delete', 'accounts select', 'accounts(name,standing) insert', 'accounts(name,standing) update',
     'costly_hashes select', 'deleted_users select', 'idle_users select', 'migrations select', 'reasons select',
@@ -72,8 +72,7 @@ SELECT results_eq($$SELECT rights_of('pgsasl_operator') ORDER BY 1$$, ARRAY[
     'smtp_users(username,password_hash,enabled,account_id,account_standing,expires_at,allowed_networks,app,note,'
         'rotation_grace) update'],
     'what operators may touch');
-SELECT results_eq($$SELECT executable_by('pgsasl_auditor')$$, ARRAY['client_net', 'explain', 'hash_fault', 'parse_hash',
-    'schema_version', 'user_status', 'worse_standing'],
+SELECT results_eq($$SELECT executable_by('pgsasl_auditor')$$, ARRAY['client_net', 'explain', 'schema_version', 'user_status', 'worse_standing'],
     'what auditors may call');
 SELECT results_eq($$SELECT rights_of('pgsasl_auditor')$$,
     ARRAY['auth_failures select', 'costly_hashes select', 'deleted_users select', 'failures_by_account select', 'failures_by_client select',
@@ -114,7 +113,12 @@ SELECT permits('pgsasl_operator', statement) FROM unnest(ARRAY[
     'SELECT pgsasl.add_user(''alone'', ''a long password'')',
     'SELECT username, enabled, account_standing, password_changed_at FROM pgsasl.smtp_users',
     'DELETE FROM pgsasl.smtp_users WHERE username = ''new''',
+    'INSERT INTO pgsasl.smtp_users (username, password_hash, note) VALUES (''raw'', ''$2b$10$'' || repeat(''x'', 53), ''twice'')
+        ON CONFLICT (username) DO UPDATE SET password_hash = ''$2b$10$'' || repeat(''x'', 53), note = excluded.note',
+    'INSERT INTO pgsasl.accounts (name) VALUES (''club'') ON CONFLICT (name) DO UPDATE SET standing = excluded.standing',
     'SELECT * FROM pgsasl.deleted_users']) AS statement;
+SELECT is(ROW(note, password_hash ~ 'x{53}')::text, '(twice,t)', 'an operator''s INSERT ... ON CONFLICT DO UPDATE')
+FROM pgsasl.smtp_users WHERE username = 'raw';
 SELECT is(count(*), 1::bigint, 'an operator''s DELETE has its tombstone') FROM pgsasl.deleted_users WHERE username = 'new';
 SELECT denies('pgsasl_operator', statement) FROM unnest(ARRAY[
     'SELECT password_hash FROM pgsasl.smtp_users', 'SELECT * FROM pgsasl.smtp_users', 'SELECT u FROM pgsasl.smtp_users u',
@@ -127,6 +131,8 @@ SELECT denies('pgsasl_operator', statement) FROM unnest(ARRAY[
     'UPDATE pgsasl.retired_passwords SET password_hash = ''x''', 'DELETE FROM pgsasl.retired_passwords',
     'SELECT pgsasl.purge_failures(''1 year'')', 'SELECT pgsasl.bcrypt(''a long password'', 4)',
     'SELECT * FROM pgsasl.find_user(''app'', NULL)', 'SELECT * FROM pgsasl.auth_failures',
+    'INSERT INTO pgsasl.smtp_users AS u (username, password_hash) VALUES (''app'', ''$2b$10$'' || repeat(''x'', 53))
+        ON CONFLICT (username) DO UPDATE SET note = u.password_hash',
     'UPDATE pgsasl.smtp_users SET password_changed_at = now()',
     'DELETE FROM pgsasl.deleted_users', 'UPDATE pgsasl.settings SET bcrypt_cost = 10', 'TRUNCATE pgsasl.smtp_users',
     'ALTER TABLE pgsasl.smtp_users DISABLE TRIGGER ALL']) AS statement;

@@ -110,5 +110,19 @@ SELECT is(ROW(login_at, used_at)::text, '(,)', 'and no stamp of the user without
 SELECT dblink_exec('other', 'ROLLBACK');
 SELECT note(:'app', NULL, now(), :old);
 SELECT is(login_at = used_at, true, 'afterwards both, with one time') FROM stamps;
+
+-- a table that is locked
+SELECT reset();
+CREATE FUNCTION noted_beside(lock text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM dblink_exec('other', 'BEGIN'), dblink_exec('other', 'LOCK TABLE ' || lock);
+    RETURN lives_ok(format('SELECT note(%L, NULL, now(), %s)', user_id, retired_id), 'no wait for a lock on ' || lock)
+    FROM pgsasl.retired_passwords;
+END
+$$;
+SELECT noted_beside(lock), dblink_exec('other', 'ROLLBACK')
+FROM unnest(ARRAY['pgsasl.smtp_users IN SHARE MODE', 'pgsasl.smtp_users', 'pgsasl.settings', 'pgsasl.relays']) AS lock;
+SELECT is(ROW(login_at, used_at)::text, '(,)', 'and no record') FROM stamps;
+SELECT is(current_setting('lock_timeout'), '1s', 'the limit is the function''s own');
 SELECT dblink_disconnect('other');
 SELECT * FROM finish();

@@ -367,4 +367,6 @@ test_upgrade
 test_dump_and_restore
 sql postgres postgres -c 'CREATE DATABASE flood TEMPLATE pgsasl OWNER mail_owner'
 PGUSER=mail_owner PGDATABASE=flood "$here/flood.sh"
+sql postgres postgres -c 'CREATE DATABASE secrets TEMPLATE pgsasl OWNER mail_owner'
+PGDATABASE=secrets "$here/secrets.py" "$work/server.log"
 test_documents

@@ -25,16 +25,17 @@ BEGIN
 END
 $$;
 SELECT counts(ARRAY[reason], reason, reason = ANY (ARRAY['unknown_user', 'deleted_user', 'username_has_at',
-    'username_whitespace', 'wrong_password', 'password_whitespace', 'stale_password']))
+    'username_whitespace', 'wrong_password', 'password_whitespace', 'stale_password', 'abandoned_exchange']))
 FROM unnest(ARRAY['unknown_user', 'deleted_user', 'disabled_user', 'username_has_at', 'username_whitespace',
     'wrong_password', 'stale_password', 'password_whitespace', 'account_past_due', 'account_suspended', 'account_closed',
     'ip_not_authorized', 'throttled', 'authzid_mismatch', 'tls_required', 'malformed_response', 'unusable_hash',
-    'backend_unavailable']) AS reason;
+    'backend_unavailable', 'abandoned_exchange', 'no_scram_verifier', 'mechanism_not_offered']) AS reason;
 SELECT counts(checks, what, wanted)
 FROM (VALUES ('{account_suspended,wrong_password}'::text[], 'a wrong password of a suspended account', true),
     ('{authzid_mismatch,wrong_password}', 'a wrong password with an authzid', true),
     ('{disabled_user,stale_password}', 'a stale password of a disabled user', true),
     ('{account_suspended,disabled_user}', 'a right password of a suspended account', false),
+    ('{account_suspended,no_scram_verifier}', 'SCRAM of a suspended user without a verifier', false),
     ('{throttled,wrong_password}', 'a throttled attempt', false)) AS t (checks, what, wanted);
 DELETE FROM pgsasl.auth_failures;
 

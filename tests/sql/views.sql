@@ -83,5 +83,15 @@ SELECT results_eq('SELECT username COLLATE "default", app, account, account_stan
         ('a', 'app of a', 'shop', 'good', now() - interval '31 days', interval '31 days')$$,
     'idle_users: enabled, and no login for 30 days');
 
+-- a function in WHERE sees what the view shows, and no other row
+SELECT is_empty($$SELECT oid::regclass FROM pg_class WHERE relnamespace = 'pgsasl'::regnamespace AND relkind = 'v'
+    AND NOT coalesce(reloptions @> '{security_barrier=true}', false)$$, 'each view is a security barrier');
+SELECT pgsasl.add_user('busy', 'a long password') \g /dev/null
+CREATE TABLE seen (username text);
+CREATE FUNCTION peek(username text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$
+BEGIN INSERT INTO seen VALUES (username); RETURN true; END $$;
+SELECT count(*) FROM pgsasl.idle_users WHERE peek(username) \g /dev/null
+SELECT is_empty($$SELECT FROM seen WHERE username = 'busy'$$, 'no function sees a user that is not idle');
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -1,5 +1,6 @@
 /*
- * list_options.c: prints the table of options, "name<TAB>default" a line, for tests/options.sh.
+ * list_options.c: prints the table of options, one line "name<TAB>default" each, for
+ * tests/options.sh.
  */
 #include <stdio.h>
 

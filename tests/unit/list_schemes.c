@@ -2,9 +2,9 @@
  * list_schemes.c: prints stored hashes with the plugin's decoys of them, for tests/sql/hashes.sql.
  *
  * One line each, as COPY reads it: the hash, the decoy, the memory and the work of computing it,
- * separated by tabs; the last three are \N where the hash is unusable. They are the vectors, what
- * is made from the list of schemes on both sides of each bound and of the ceilings that are the
- * defaults, both in all wrappings of Dovecot, and both cut short and altered.
+ * separated by tabs; the last three are \N where the hash is unusable. The hashes are the vectors,
+ * and hashes made from the list of schemes on both sides of each bound and of the default ceilings;
+ * all of these in every wrapping of Dovecot, cut short, and altered.
  */
 #include <inttypes.h>
 #include <stdio.h>

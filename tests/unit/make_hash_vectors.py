@@ -8,7 +8,7 @@ python3-nacl, postgresql-15 with postgresql-contrib. doveadm comes from dovecot-
 into a temporary directory, not installed. PostgreSQL is run in single-user mode in a cluster that is thrown away, so
 no server is started. Needs root for it (PostgreSQL itself runs as the user postgres).
 
-Salts are drawn anew, so each run writes another file. Costs are the lowest that each program takes.
+Salts are random, so each run writes another file. Costs are the lowest that each program accepts.
 """
 import base64
 import hashlib

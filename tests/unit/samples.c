@@ -1,5 +1,5 @@
 /*
- * samples.c: writes stored hashes by their forms.
+ * samples.c: makes stored hashes from the forms of the schemes.
  */
 #include "samples.h"
 
@@ -51,7 +51,7 @@ static void put(char **at_io, char c)
     **at_io = '\0';
 }
 
-/* Octets in base64 of these digits. */
+/* Bytes in base64 with these digits. */
 static void put_base64(char **at_io, const char *bytes, size_t len, const char *digits, bool padded)
 {
     size_t bits = 8 * len;
@@ -164,7 +164,7 @@ static bool is_usable_with(struct sample sample, size_t i, uint64_t value)
     return sample_is_usable(&sample);
 }
 
-/* Between a usable value and one that is not: the usable one of the two next to each other. */
+/* Searches between a usable value and an unusable one; returns the last usable value. */
 static uint64_t edge(const struct sample *sample, size_t i, uint64_t usable, uint64_t unusable)
 {
     while (usable + 1 != unusable && unusable + 1 != usable) {
@@ -180,7 +180,7 @@ static uint64_t edge(const struct sample *sample, size_t i, uint64_t usable, uin
     return usable;
 }
 
-/* Number i on both sides of what the other numbers leave it. */
+/* Visits number i on both sides of the bounds that the other numbers leave it. */
 static void visit_edges(const struct sample *sample, size_t i,
     void (*visit)(const struct sample *sample, const char *stored))
 {
@@ -369,7 +369,7 @@ static void encode(const char *text, enum encoding encoding, char out_r[2 * SAMP
         put_base64(&at, text, strlen(text), BASE64, true);
 }
 
-/* In capitals, in small letters, in both. */
+/* In upper case, in lower case, in mixed case. */
 static void spell(char *text_io, int spelling)
 {
     for (size_t i = 0; text_io[i] != '\0'; i++)

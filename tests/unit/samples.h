@@ -1,7 +1,7 @@
 /*
  * samples.h: stored hashes made from the forms of schemes.def, for test_hash.c and list_schemes.c.
  *
- * They are of the form, of any lengths and numbers, and the hash of nothing.
+ * They have the form of a scheme, with any lengths and numbers, and match no password.
  */
 #ifndef PGSASL_SAMPLES_H
 #define PGSASL_SAMPLES_H
@@ -17,7 +17,7 @@ enum { SAMPLE_PARTS = 24, SAMPLE_MAX = 1024 };
 /* A value for each part of a form: the number, or the length of the salt or digest. */
 struct sample {
     const struct scheme *scheme;
-    bool with_options; /* optional parts are there */
+    bool with_options; /* with the optional parts */
     uint64_t value[SAMPLE_PARTS];
 };
 
@@ -30,10 +30,10 @@ bool sample_has_value(const struct scan_part *part);
 /* The cheapest hash of a scheme, with salts of about 16 and the shortest digests. */
 struct sample sample_cheap(const struct scheme *scheme, bool with_options);
 
-/* Writes the plain form. False where it cannot be written: a number too long for its place. */
+/* Writes the plain form. False: it cannot be written, because a number has too many digits. */
 bool sample_write(const struct sample *sample, char out_r[SAMPLE_MAX]);
 
-/* True where the sample can be written and the plugin accepts it. */
+/* True if the sample can be written and the plugin accepts it. */
 bool sample_is_usable(const struct sample *sample);
 
 /* Calls visit for the cheap samples and for those with values on both sides of each bound. */
@@ -47,8 +47,8 @@ size_t samples_at_ceiling(const struct hash_cost *ceiling,
     void (*visit)(const struct sample *sample, const char *stored));
 
 /*
- * Calls visit for plain in Dovecot's wrappings, those that may hold it and the others: each in all
- * encodings and in several spellings of the prefix.
+ * Calls visit for plain in all of Dovecot's wrappings, whether they may contain it or not: each in
+ * every encoding and in several spellings of the prefix.
  */
 void samples_wrapped(const char *plain, void (*visit)(const char *stored));
 

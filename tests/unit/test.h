@@ -1,6 +1,6 @@
 /*
- * test.h: what each test program of this folder includes first: cmocka, and TEST(), which names a
- * test once.
+ * test.h: cmocka, and TEST(), which defines and registers a test. Each test program of this folder
+ * includes it first.
  *
  *     TEST(an_empty_text_is_refused)
  *     {

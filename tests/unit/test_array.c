@@ -1,5 +1,5 @@
 /*
- * test_array.c: arrays as PostgreSQL writes them, and what it never writes.
+ * test_array.c: arrays that PostgreSQL writes are split; anything else is refused.
  */
 #include "test.h"
 

@@ -1,8 +1,8 @@
 /*
- * test_audit.c: the rows of a spool come into a database that is slow, refuses some of them, or is
- * away, each of them once, and none stays for good.
+ * test_audit.c: the rows of a spool reach a database that is slow, refuses some of them, or is down
+ * for a while. Each is stored once, and the spool is empty at the end.
  *
- * The spool is a file; the database is a double, which keeps the numbers of the rows it was given.
+ * The spool is a file; the database is a double, which counts how often it stored each row.
  */
 #include "test.h"
 
@@ -23,8 +23,8 @@ enum { ROWS_MAX = 1200 };
 static struct {
     int stored[ROWS_MAX]; /* how often each row was committed */
     bool poison[ROWS_MAX];
-    bool at_commit; /* a poisonous row is refused at the commit of its transaction */
-    bool away;
+    bool at_commit; /* a poisonous row is refused only when its transaction commits */
+    bool down;
     int row_ms, commit_ms;
     int batches, rows_sent;
     size_t largest;
@@ -47,8 +47,8 @@ enum pg_answer pg_execute_all(struct pg *pg, const struct pg_query *query,
     if (count > database.largest)
         database.largest = count;
     *accepted_r = 0;
-    if (ms > deadline_left_ms(deadline) || database.away) {
-        pass_ms(database.away ? 0 : deadline_left_ms(deadline));
+    if (ms > deadline_left_ms(deadline) || database.down) {
+        pass_ms(database.down ? 0 : deadline_left_ms(deadline));
         return PG_UNAVAILABLE;
     }
     pass_ms(ms);
@@ -133,10 +133,10 @@ static void count_line(void *context, enum log_level level, const char *line)
     skipped += strstr(line, "spooled line skipped, refused: {") != NULL;
 }
 
-/* An audit whose spool holds so many rows, {"0}, {"1} and so on. To be freed by end(). */
+/* An audit whose spool contains count rows, {"0}, {"1} and so on. Free it with end(). */
 static struct audit *audit_with(int count)
 {
-    static char pg; /* whose contents nobody looks at */
+    static char pg; /* only its address is used */
     struct audit_parts parts = {
         .pg = (struct pg *)(void *)&pg, .failure_query = "SELECT $1", .log = {count_line, NULL}};
     const char *fault = NULL;
@@ -166,7 +166,7 @@ static bool all_are_stored(void)
     return true;
 }
 
-/* Drains until all is stored; returns how many attempts that took, most + 1 when they do not do. */
+/* Drains until all rows are stored; returns how many calls that took, most + 1 if still too few. */
 static int drain(struct audit *audit, int most)
 {
     int attempts = 0;
@@ -181,7 +181,7 @@ static void end(struct audit *audit)
     int before = database.batches;
 
     audit_drain(audit, deadline_in(5000));
-    assert_int_equal(database.batches, before); /* nothing waits any more */
+    assert_int_equal(database.batches, before); /* the spool is empty */
     audit_free(audit);
     unlink(path);
 }
@@ -198,7 +198,7 @@ TEST(rows_are_moved_in_large_batches)
     end(audit);
 }
 
-TEST(a_row_that_is_refused_takes_no_other_with_it)
+TEST(a_refused_row_loses_no_other)
 {
     static const int places[][4] = {
         {0, 0, 0, 0}, {299, 299, 299, 299}, {100, 100, 100, 100}, {7, 8, 9, 10}, {0, 1, 255, 299}};
@@ -219,7 +219,7 @@ TEST(a_row_that_is_refused_takes_no_other_with_it)
     }
 }
 
-TEST(nothing_but_refused_rows_comes_to_its_end)
+TEST(a_spool_of_refused_rows_is_emptied)
 {
     struct audit *audit = audit_with(300);
 
@@ -230,8 +230,8 @@ TEST(nothing_but_refused_rows_comes_to_its_end)
     end(audit);
 }
 
-/* 4 ms a row: 256 of them would take a second, which draining must not. */
-TEST(a_slow_database_gets_what_it_can_do)
+/* 4 ms a row: a batch of 256 rows would take a second, which is longer than draining may take. */
+TEST(a_slow_database_gets_small_batches)
 {
     struct audit *audit = audit_with(150);
     int logins;
@@ -239,34 +239,34 @@ TEST(a_slow_database_gets_what_it_can_do)
     database.row_ms = 4;
     logins = drain(audit, 20);
     assert_true(3 <= logins && logins <= 20);
-    assert_int_equal(database.rows_sent, 150); /* no batch was given up */
+    assert_int_equal(database.rows_sent, 150); /* no batch timed out */
     end(audit);
 }
 
-/* A batch that takes too long is given up, and smaller ones follow, down to one row. */
-TEST(a_batch_that_was_given_up_is_followed_by_smaller_ones)
+/* Batches get smaller, down to one row. */
+TEST(a_batch_that_timed_out_is_followed_by_smaller_ones)
 {
     struct audit *audit = audit_with(6);
     int logins;
 
-    database.row_ms = 200; /* 1.2 s for the first batch, of 450 ms */
+    database.row_ms = 200; /* the first batch takes 1.2 s and has 450 ms */
     logins = drain(audit, 10);
     assert_true(3 <= logins && logins <= 10);
     assert_true(database.rows_sent > 6);
     end(audit);
 }
 
-/* One that is away is left alone for a second. */
-TEST(a_database_that_is_away_is_not_asked_again_at_once)
+/* It gets a pause of one second. */
+TEST(a_database_that_is_down_is_not_queried_again_at_once)
 {
     struct audit *audit = audit_with(10);
 
-    database.away = true;
+    database.down = true;
     audit_drain(audit, deadline_in(5000));
     assert_int_equal(database.batches, 1);
     audit_drain(audit, deadline_in(5000));
     assert_int_equal(database.batches, 1);
-    database.away = false;
+    database.down = false;
     pass_ms(1100);
     assert_int_equal(drain(audit, 1), 1);
     end(audit);

@@ -1,18 +1,16 @@
 /*
  * test_auth.c: from what the look-up says to the verdict, with doubles of lookup.c and audit.c.
  *
- * The doubles give the user that a row of the table describes and keep the failure that would be
- * stored.
+ * The doubles (doubles.h) give the user that a row of the table describes and keep the failure that
+ * would be stored.
  */
 #include "test.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "auth/audit.h"
 #include "auth/auth.h"
-#include "auth/backend.h"
-#include "auth/lookup.h"
+#include "doubles.h"
 
 /* bcrypt at cost 4 of "correct horse", made by htpasswd -nbB -C 4. */
 #define RIGHT_HASH "$2y$04$VHw3P7/ijGPbAUxdVQk2GeRy6Be7aRcqNdHiUu8Xfd40SBVnirwJO"
@@ -20,14 +18,6 @@
 /* The same of "old horse". */
 #define OLD_HASH "$2y$04$22.Yup6XYSVGlu367hrcV.jHlHpIrFjEmUEIoMLLEk.zhJV.iLwXe"
 
-static enum lookup_result lookup_result;
-static struct user lookup_row;
-static struct failure recorded;
-static char recorded_detail[ROW_DETAIL_MAX];
-static int records;
-static int drains;
-static int logins;
-static char login_retired_id[16];
 static unsigned parses; /* of hashes that the row holds */
 
 /* The linker puts this one before hash.c's. */
@@ -38,60 +28,6 @@ bool __wrap_hash_parse(const char *stored, struct hash *hash_r)
 {
     parses += stored != NULL;
     return __real_hash_parse(stored, hash_r);
-}
-
-enum lookup_result lookup_user(struct lookup *lookup, const char *username,
-    const struct address *client, struct deadline deadline, struct user *user_r,
-    char why_r[LOOKUP_WHY_MAX])
-{
-    (void)lookup;
-    (void)username;
-    (void)client;
-    (void)deadline;
-    *user_r = lookup_row;
-    hash_parse(lookup_row.hash_fault == NULL ? lookup_row.hash.text : "", &user_r->hash);
-    hash_decoy(&user_r->hash, &user_r->decoy);
-    why_r[0] = '\0';
-    return lookup_result;
-}
-
-void user_free(struct user *user)
-{
-    memset(user, 0, sizeof *user);
-}
-
-enum audit_result audit_record(struct audit *audit, const struct failure *failure,
-    bool lookup_failed, struct deadline deadline)
-{
-    (void)audit;
-    (void)lookup_failed;
-    (void)deadline;
-    recorded = *failure;
-    snprintf(recorded_detail, sizeof recorded_detail, "%s", failure->detail);
-    records++;
-    return AUDIT_STORED;
-}
-
-bool audit_wants_login(const struct audit *audit)
-{
-    (void)audit;
-    return false;
-}
-
-void audit_login(struct audit *audit, const struct login *login, struct deadline deadline)
-{
-    (void)audit;
-    (void)deadline;
-    snprintf(login_retired_id, sizeof login_retired_id, "%s",
-        login->retired_id == NULL ? "" : login->retired_id);
-    logins++;
-}
-
-void audit_drain(struct audit *audit, struct deadline deadline)
-{
-    (void)audit;
-    (void)deadline;
-    drains++;
 }
 
 #define ALL_CHECKS(a, b) (REASON_BIT(a) | REASON_BIT(b))
@@ -186,7 +122,7 @@ static const struct row rows[] = {
         .failed = ALL_CHECKS(REASON_WRONG_PASSWORD, REASON_IP_NOT_AUTHORIZED)},
     {"throttled: the right password is not looked at", RIGHT, .user = {LIVE, .throttled = true},
         .reason = REASON_THROTTLED},
-    {"database out", .name = "app1", .password = "correct horse", .result = LOOKUP_UNAVAILABLE,
+    {"database down", .name = "app1", .password = "correct horse", .result = LOOKUP_UNAVAILABLE,
         .reason = REASON_BACKEND_UNAVAILABLE},
     {"query at fault", .name = "app1", .password = "correct horse", .result = LOOKUP_MISCONFIGURED,
         .reason = REASON_BACKEND_UNAVAILABLE},
@@ -204,34 +140,38 @@ static void put(char *to, size_t *len_r, const char *text)
     *len_r = strlen(text);
 }
 
+static void check_failure(const struct row *row)
+{
+    const struct failure *failure = &double_audit.failure;
+
+    assert_int_equal(failure->reason, row->reason);
+    if (failure->failed != (row->failed != 0 ? row->failed : REASON_BIT(row->reason)))
+        fail_msg("%s: failed checks %x", row->what, failure->failed);
+    assert_string_equal(double_audit.username, row->name);
+    if (row->detail != NULL)
+        assert_string_equal(double_audit.detail, row->detail);
+}
+
 static void check_row(const struct row *row)
 {
-    static struct backend backend;
+    struct backend *backend = double_backend();
     struct credentials credentials;
     struct attempt attempt = {
         .credentials = &credentials, .fault = row->fault, .mechanism = "PLAIN"};
     enum reason reason;
 
     memset(&credentials, 0, sizeof credentials);
-    memset(&backend, 0, sizeof backend);
-    backend.options.timeout_ms = 1000;
-    backend.ceiling = (struct hash_cost){.memory_kib = 1024, .work_ms = 100};
-    backend.options.require_tls = row->require_tls;
-    backend.lookup = (struct lookup *)&backend; /* never looked into: lookup_user() is a double */
+    backend->options.require_tls = row->require_tls;
     put(credentials.authcid, &credentials.authcid_len, row->name);
     put(credentials.password, &credentials.password_len, row->password);
     put(credentials.authzid, &credentials.authzid_len, row->authzid);
     strcpy(credentials.display_name, row->name);
     attempt.canon_ok = !row->name_refused;
-    lookup_row = row->user;
-    lookup_result = row->result;
-    memset(&recorded, 0, sizeof recorded);
-    records = 0;
-    logins = 0;
-    login_retired_id[0] = '\0';
-    backend.options.diagnose = true;
+    doubles_reset();
+    double_lookup.row = row->user;
+    double_lookup.result = row->result;
     parses = 0;
-    reason = auth_attempt(&backend, &attempt);
+    reason = auth_attempt(backend, &attempt);
     if (reason != row->reason)
         fail_msg("%s: %s, wanted %s", row->what, reason_name(reason), reason_name(row->reason));
     /* The current hash once; a retired one at most once, and never for the current password. */
@@ -239,19 +179,13 @@ static void check_row(const struct row *row)
                              ? row->user.retired_count
                              : 0))
         fail_msg("%s: %u parses", row->what, parses);
-    assert_int_equal(records, reason == REASON_ACCEPTED ? 0 : 1);
-    if (logins != (row->noted ? 1 : 0))
-        fail_msg("%s: noted %d times", row->what, logins);
+    assert_int_equal(double_audit.failures, reason == REASON_ACCEPTED ? 0 : 1);
+    if (double_audit.logins != (row->noted ? 1 : 0))
+        fail_msg("%s: noted %d times", row->what, double_audit.logins);
     assert_string_equal(
-        login_retired_id, row->noted_retired_id == NULL ? "" : row->noted_retired_id);
-    if (reason == REASON_ACCEPTED)
-        return;
-    assert_int_equal(recorded.reason, row->reason);
-    if (recorded.failed != (row->failed != 0 ? row->failed : REASON_BIT(row->reason)))
-        fail_msg("%s: failed checks %x", row->what, recorded.failed);
-    assert_string_equal(recorded.attempt->credentials->display_name, row->name);
-    if (row->detail != NULL)
-        assert_string_equal(recorded_detail, row->detail);
+        double_audit.login_retired_id, row->noted_retired_id == NULL ? "" : row->noted_retired_id);
+    if (reason != REASON_ACCEPTED)
+        check_failure(row);
 }
 
 TEST(each_look_up_comes_to_its_verdict)
@@ -268,44 +202,26 @@ TEST(a_zeroed_verdict_is_no_access)
     assert_int_not_equal(zero, REASON_ACCEPTED);
 }
 
-TEST(a_verifier_is_only_for_those_who_may_log_in)
+TEST(what_is_refused_without_a_look_up_is_one_row)
 {
-    static const char scram[] =
-        "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:"
-        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-    static struct backend backend;
-    const struct {
-        const char *hash;
-        bool enabled;
-        enum reason reason;
-    } cases[] = {
-        {scram, true, REASON_ACCEPTED},
-        {scram, false, REASON_DISABLED_USER},
-        {RIGHT_HASH, true, REASON_WRONG_PASSWORD},
-        {"", true, REASON_UNUSABLE_HASH},
-    };
+    static const enum reason reasons[] = {
+        REASON_ABANDONED_EXCHANGE, REASON_MECHANISM_NOT_OFFERED, REASON_BACKEND_UNAVAILABLE};
+    struct backend *backend = double_backend();
+    struct credentials credentials = {.display_name = "app1", .authzid = "x", .authzid_len = 1};
+    const struct attempt attempt = {
+        .credentials = &credentials, .fault = "not read", .mechanism = "LOGIN"};
 
-    for (size_t i = 0; i < ROWS(cases); i++) {
-        struct credentials credentials;
-        struct attempt attempt = {
-            .credentials = &credentials, .mechanism = "SCRAM-SHA-256", .canon_ok = true};
-        char verifier[HASH_MAX];
-
-        memset(&credentials, 0, sizeof credentials);
-        memset(&backend, 0, sizeof backend);
-        backend.options.timeout_ms = 1000;
-        backend.lookup = (struct lookup *)&backend;
-        put(credentials.authcid, &credentials.authcid_len, "app1");
-        lookup_result = LOOKUP_DONE;
-        lookup_row = (struct user){LIVE};
-        strcpy(lookup_row.hash.text, cases[i].hash);
-        lookup_row.enabled = cases[i].enabled;
-        lookup_row.login_due = true;
-        logins = 0;
-        assert_int_equal(
-            auth_verifier(&backend, &attempt, verifier, sizeof verifier), cases[i].reason);
-        assert_string_equal(verifier, cases[i].reason == REASON_ACCEPTED ? scram : "");
-        assert_int_equal(logins, 0); /* the mechanism has yet to say who it is */
+    backend->options.require_tls = true;
+    for (size_t i = 0; i < ROWS(reasons); i++) {
+        doubles_reset();
+        assert_int_equal(auth_refuse(backend, &attempt, reasons[i], "why"), reasons[i]);
+        assert_int_equal(double_audit.failures, 1);
+        assert_int_equal(double_lookup.calls, 0);
+        assert_int_equal(double_audit.logins, 0);
+        assert_int_equal(double_audit.failure.reason, reasons[i]);
+        assert_int_equal(double_audit.failure.failed, REASON_BIT(reasons[i]));
+        assert_string_equal(double_audit.user_id, "");
+        assert_string_equal(double_audit.detail, "why");
     }
 }
 

@@ -1,6 +1,7 @@
 /*
- * test_cache.c: a hit means that this very password was verified lately, whatever stands in the
- * file, whoever writes at the same time and whatever the clock does; and nothing is left in memory.
+ * test_cache.c: a hit means that this password was verified recently, whatever the file contains,
+ * whichever processes write at the same time and whatever the clock does. No secret stays in
+ * memory.
  *
  * cache_file.c is compiled in with a clock, a user id and a boot id that the tests set.
  */
@@ -96,13 +97,13 @@ static void store(struct cache *cache, const struct question *q)
     cache_store(cache, q->user_id, q->hash, q->password, q->password_len);
 }
 
-/* Each test begins with a new clock and an empty directory. */
-static int start_anew(void **state);
+/* Each test starts with a reset clock and an empty directory. */
+static int set_up_test(void **state);
 static int empty_directory(void **state);
 
-#define CACHE_TEST(name) TEST_WITH(name, start_anew, empty_directory)
+#define CACHE_TEST(name) TEST_WITH(name, set_up_test, empty_directory)
 
-CACHE_TEST(only_the_same_question_hits)
+CACHE_TEST(only_the_same_user_hash_and_password_hit)
 {
     static const struct {
         const char *proves;
@@ -173,7 +174,7 @@ CACHE_TEST(a_look_up_writes_nothing)
     cache_close(cache);
 }
 
-CACHE_TEST(it_is_shared_and_outlives_the_process)
+CACHE_TEST(a_cache_is_shared_and_outlives_its_process)
 {
     struct cache *first = open_cache();
     struct cache *second_one = open_cache();
@@ -196,7 +197,7 @@ CACHE_TEST(without_a_cache_nothing_hits)
 
 /* Time */
 
-CACHE_TEST(an_entry_ends)
+CACHE_TEST(an_entry_expires)
 {
     static const struct {
         const char *proves;
@@ -224,7 +225,7 @@ CACHE_TEST(an_entry_ends)
     }
 }
 
-CACHE_TEST(a_hit_prolongs_nothing_and_a_verification_does)
+CACHE_TEST(a_verification_prolongs_an_entry_and_a_hit_does_not)
 {
     struct cache *cache = open_cache();
 
@@ -239,8 +240,8 @@ CACHE_TEST(a_hit_prolongs_nothing_and_a_verification_does)
     cache_close(cache);
 }
 
-/* A file that survived on disk: CLOCK_BOOTTIME began anew, so times alone would deceive. */
-CACHE_TEST(another_boot_knows_nothing)
+/* The file survived a reboot. CLOCK_BOOTTIME restarted, so the times alone prove nothing. */
+CACHE_TEST(an_entry_of_an_earlier_boot_misses)
 {
     struct cache *cache = open_cache();
     int fd = creat(other, 0600);
@@ -288,7 +289,7 @@ static void save_number(const struct cache *cache, uint64_t number)
     save(cache, 0, way_for(&set, &digest, test_now_ns), &digest, test_now_ns);
 }
 
-CACHE_TEST(a_full_set_gives_up_its_oldest)
+CACHE_TEST(a_full_set_replaces_its_oldest_entry)
 {
     struct cache *cache = open_cache();
 
@@ -310,7 +311,7 @@ CACHE_TEST(a_full_set_gives_up_its_oldest)
     cache_close(cache);
 }
 
-CACHE_TEST(one_without_worth_goes_first)
+CACHE_TEST(a_worthless_entry_is_replaced_first)
 {
     static const struct {
         const char *proves;
@@ -340,7 +341,7 @@ CACHE_TEST(one_without_worth_goes_first)
     }
 }
 
-/* Every mixture of the words of two entries, whole ones apart, is a miss for both. */
+/* Every mixture of the words of two entries is a miss for both. */
 CACHE_TEST(a_torn_entry_misses)
 {
     static const struct {
@@ -433,7 +434,7 @@ static void make_set_id(void)
     assert_int_equal(chmod(path, 04600), 0);
 }
 
-static void make_strange(void)
+static void make_other_owner(void)
 {
     test_euid++;
 }
@@ -488,7 +489,7 @@ static void lose_boot_id(void)
     test_boot_id = "/nowhere/boot_id";
 }
 
-/* What a refused file looks like from outside, its content included. */
+/* Status and content of a refused file. */
 struct look {
     struct stat status;
     char content[sizeof(struct header)];
@@ -517,7 +518,7 @@ static bool same_look(const struct look *a, const struct look *b)
            memcmp(a->content, b->content, sizeof a->content) == 0;
 }
 
-CACHE_TEST(refused_files_stay_as_they_are)
+CACHE_TEST(refused_files_are_not_changed)
 {
     static const struct {
         const char *proves;
@@ -530,7 +531,7 @@ CACHE_TEST(refused_files_stay_as_they_are)
         {"hard link", make_second_name, "must have one name"},
         {"others may read", make_readable, "must have mode 0600"},
         {"set-user-id", make_set_id, "must have mode 0600"},
-        {"another user's", make_strange, "must belong to the user"},
+        {"another user's", make_other_owner, "must belong to the user"},
         {"empty", make_empty, "is too small"},
         {"ends in the header", make_header_short, "is too small"},
         {"ends early", make_short, "is not of its full size"},
@@ -551,7 +552,7 @@ CACHE_TEST(refused_files_stay_as_they_are)
         cases[i].spoil();
         before = look_at_file();
         if (cache_open(path, TTL_S, error, sizeof error) != NULL)
-            fail_msg("%s: taken", cases[i].proves);
+            fail_msg("%s: accepted", cases[i].proves);
         if (strstr(error, path) != error || strstr(error, cases[i].error) == NULL)
             fail_msg("%s: %s", cases[i].proves, error);
         after = look_at_file();
@@ -561,7 +562,7 @@ CACHE_TEST(refused_files_stay_as_they_are)
     }
 }
 
-/* Between the look at the file's size and the look-up: a mapping would have raised SIGBUS. */
+/* It is cut between the check of its size and the look-up; a mapping would have raised SIGBUS. */
 CACHE_TEST(a_file_that_is_cut_in_the_middle_of_a_look_up_is_a_miss)
 {
     struct cache *cache = open_cache();
@@ -642,8 +643,8 @@ static void remove_file(void)
     assert_int_equal(unlink(path), 0);
 }
 
-/* Whatever becomes of the file while it is open, the host lives on, without hits. */
-CACHE_TEST(a_file_that_changes_is_let_go)
+/* Whatever happens to the file while it is open, the host survives, without hits. */
+CACHE_TEST(a_file_that_changes_is_no_longer_used)
 {
     static const struct {
         const char *proves;
@@ -676,7 +677,7 @@ CACHE_TEST(a_file_that_changes_is_let_go)
 
 enum { PROCESSES = 32 };
 
-/* Runs body in so many processes that begin together; each must return true. */
+/* Runs body in many processes that start together; each must return true. */
 static void in_processes(bool (*body)(unsigned number))
 {
     int gate[2];
@@ -809,7 +810,7 @@ CACHE_TEST(threads_share_one_cache)
 
 #define SECRET "zQ7-unlikely-S3cret-f0r-a-search"
 
-/* What must not stay behind: the password, the file's key, and the MAC of the question. */
+/* The secrets to search for: the password, the file's key, and the MAC of the question. */
 static uint8_t needles[3][32];
 
 static struct {
@@ -858,11 +859,13 @@ static void *plain_realloc(void *block, size_t size, const char *file, int line)
 
 enum { STACK_SIZE = 1024 * 1024, MARGIN = 128 * 1024 };
 
-/* The frames of each step are searched by themselves: a later step would overwrite them. They lie
- * below the margin, so this is not inlined. */
+/*
+ * The frames of each step are searched separately: a later step would overwrite them. The frames
+ * must be below the margin, so this is not inlined.
+ */
 enum step { LEAVE_BEHIND, OPEN, STORE, LOOK_UP, CLOSE };
 
-static __attribute__((noinline)) void take_step(enum step step)
+static __attribute__((noinline)) void run_step(enum step step)
 {
     static const struct question question = {"7", "$2b$x", BYTES(SECRET)};
     uint8_t left[sizeof needles[0]];
@@ -887,13 +890,13 @@ static __attribute__((noinline)) void take_step(enum step step)
     }
 }
 
-/* The margin keeps what a thread does at its end off the frames that are searched. */
+/* The margin keeps the end of the thread from overwriting the frames that are searched. */
 static void *run_below_margin(void *step)
 {
     volatile uint8_t margin[MARGIN];
 
     margin[0] = 0;
-    take_step(*(enum step *)step);
+    run_step(*(enum step *)step);
     margin[MARGIN - 1] = margin[0];
     return NULL;
 }
@@ -917,7 +920,7 @@ static bool found_on_stack(enum step step)
     return found;
 }
 
-CACHE_TEST(neither_key_nor_password_stays)
+CACHE_TEST(neither_key_nor_password_stays_in_memory)
 {
     struct cache *cache = open_cache();
     union cache_key digest;
@@ -956,7 +959,7 @@ CACHE_TEST(the_hosts_openssl_errors_stay)
     assert_int_equal(ERR_get_error(), 0);
 }
 
-static int start_anew(void **state)
+static int set_up_test(void **state)
 {
     (void)state;
     test_now_ns = 1000 * second;
@@ -970,7 +973,7 @@ static int empty_directory(void **state)
     (void)unlink(path);
     (void)rmdir(path);
     (void)unlink(other);
-    return start_anew(state);
+    return set_up_test(state);
 }
 
 static int set_up(void **state)

@@ -102,7 +102,7 @@ int EVP_PBE_scrypt(const char *pass, size_t passlen, const unsigned char *salt, 
     return seen.fail ? 0 : real(pass, passlen, salt, saltlen, n, r, p, maxmem, key, keylen);
 }
 
-/* Of hash.c's schemes only the salted digests come here. */
+/* Of the schemes only the salted digests call this. */
 int EVP_DigestFinal_ex(EVP_MD_CTX *context, unsigned char *md, unsigned int *size)
 {
     int (*real)(EVP_MD_CTX *, unsigned char *, unsigned int *);
@@ -114,7 +114,7 @@ int EVP_DigestFinal_ex(EVP_MD_CTX *context, unsigned char *md, unsigned int *siz
     return seen.fail ? 0 : real(context, md, size);
 }
 
-/* The plugin must start no thread in the host's process. Visible, so that libargon2 finds this one. */
+/* The plugin must start no thread in the host. Visible, so that libargon2 finds this one. */
 __attribute__((visibility("default"))) int pthread_create(
     pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
@@ -341,7 +341,7 @@ static bool is_costly(const char *stored)
     return strncmp(stored, "{ARGON2", 7) == 0;
 }
 
-TEST_WITH(truncated_hashes_deny, set_up, NULL)
+TEST_WITH(truncated_hashes_never_match, set_up, NULL)
 {
     for (size_t i = 0; i < ROWS(hash_vectors); i++) {
         const struct hash_vector *v = &hash_vectors[i];
@@ -363,7 +363,7 @@ TEST_WITH(truncated_hashes_deny, set_up, NULL)
     }
 }
 
-TEST_WITH(trailing_bytes_deny, set_up, NULL)
+TEST_WITH(hashes_with_extra_bytes_never_match, set_up, NULL)
 {
     static const char *const tails[] = {"\n", " ", "$", "=", "A", ".", "0", "AAAA", "\x80", ":x"};
 
@@ -526,7 +526,7 @@ TEST_WITH(other_forms_are_refused, set_up, NULL)
     assert_int_equal(seen.work, 0);
 }
 
-/* These are only parsed, never hashed. */
+/* These hashes are only parsed, never computed. */
 TEST_WITH(what_costs_more_than_the_ceiling_says_so, set_up, NULL)
 {
     static const struct hash_cost ceiling = {.memory_kib = 262144, .work_ms = 2000};
@@ -561,7 +561,7 @@ TEST_WITH(what_costs_more_than_the_ceiling_says_so, set_up, NULL)
     assert_int_equal(seen.work, 0);
 }
 
-/* These are only parsed, never hashed. */
+/* These hashes are only parsed, never computed. */
 TEST_WITH(work_is_bounded, set_up, NULL)
 {
     static const struct {

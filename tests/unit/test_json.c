@@ -1,5 +1,5 @@
 /*
- * test_json.c: what is written is one JSON object in ASCII that says what the bytes were.
+ * test_json.c: any bytes are written as one JSON object in ASCII.
  */
 #include "test.h"
 
@@ -28,7 +28,7 @@ static const struct {
     {"cut to nothing", "\xc3\xa9", 1, "{}"},
 };
 
-TEST(a_text_is_written_as_it_reads)
+TEST(a_text_is_written_escaped)
 {
     for (size_t i = 0; i < ROWS(texts); i++) {
         struct json json;
@@ -68,7 +68,7 @@ TEST(members_are_separated)
         out, "{\"a\":\"x\",\"n\":65535,\"empty\":[],\"list\":[\"one\",\"two\"],\"z\":\"y\"}");
 }
 
-TEST(what_does_not_fit_is_nothing)
+TEST(an_object_that_does_not_fit_is_empty)
 {
     char out[128];
     size_t len = write_all(out, sizeof out);
@@ -83,7 +83,7 @@ TEST(what_does_not_fit_is_nothing)
     assert_int_equal(write_all(out, len + 1), len);
 }
 
-TEST(escapes_are_spelt_out_for_databases_without_the_letter)
+TEST(escapes_get_a_backslash_for_databases_without_the_character)
 {
     static const char *const pairs[][2] = {
         {"{\"v\":\"caf\\u00e9\"}", "{\"v\":\"caf\\\\u00e9\"}"},

@@ -1,5 +1,5 @@
 /*
- * test_log.c: one event is one line, whatever is in it; and the arithmetic of deadlines.
+ * test_log.c: one event is one log line, whatever its text; and the arithmetic of deadlines.
  */
 #include "test.h"
 
@@ -105,7 +105,7 @@ TEST(a_deadline_saturates)
     assert_int_equal(deadline_left_ms((struct deadline){INT64_MIN}), 0);
 }
 
-TEST(within_takes_the_earlier)
+TEST(within_returns_the_earlier_deadline)
 {
     struct deadline near = deadline_in(0);
     struct deadline far = deadline_in(3600000);

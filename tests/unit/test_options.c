@@ -1,9 +1,9 @@
 /*
- * test_options.c: the table of options, each value that is taken, and the one line for each that is
- * not.
+ * test_options.c: the table of options, the values that are accepted, and the one log line for each
+ * value that is not.
  *
- * The host is an array of names and values; what would be logged is collected. Files are made in a
- * directory of the test's own.
+ * The host is an array of names and values; log lines are collected. Files are created in a
+ * temporary directory.
  */
 #include "test.h"
 
@@ -81,7 +81,7 @@ static void write_file(const char *bytes, size_t len, mode_t mode)
     assert_int_equal(chmod(path, mode), 0);
 }
 
-TEST(the_table_names_the_contract)
+TEST(the_table_has_the_documented_options)
 {
     static const struct option_info want[] = {
         {"pgsasl_conninfo", ""},
@@ -101,6 +101,7 @@ TEST(the_table_names_the_contract)
         {"pgsasl_hash_max_memory_kb", "262144"},
         {"pgsasl_hash_max_ms", "2000"},
         {"pgsasl_require_tls", "no"},
+        {"pgsasl_trap_mechanisms", "none"},
     };
 
     for (size_t i = 0; i < ROWS(want); i++) {
@@ -110,6 +111,46 @@ TEST(the_table_names_the_contract)
     }
     assert_null(options_describe(ROWS(want)));
     assert_null(options_describe(SIZE_MAX));
+}
+
+TEST(trap_mechanisms_are_names_of_other_mechanisms)
+{
+    static const struct {
+        const char *value;
+        const char *list; /* NULL: none */
+    } right[] = {
+        {"none", NULL},
+        {" None ", NULL},
+        {"CRAM-MD5", "CRAM-MD5"},
+        {"cram-md5, ntlm", "CRAM-MD5 NTLM"},
+        {"CRAM-MD5 DIGEST-MD5\tNTLM ,XOAUTH2,", "CRAM-MD5 DIGEST-MD5 NTLM XOAUTH2"},
+        {"NTLM ntlm CRAM-MD5 NTLM", "NTLM CRAM-MD5"},
+        {"NTLM NTLM-2 NTLM", "NTLM NTLM-2"},
+        {"A2345678901234567890", "A2345678901234567890"},
+        {"A B C D E F G H I J K L M N O P", "A B C D E F G H I J K L M N O P"},
+    };
+    static const char *const wrong[] = {"PLAIN", "NTLM login", "scram-sha-256",
+        "SCRAM-SHA-256-PLUS", "X-PLUS", "CRAM MD5;", "CRAM_MD5\xc3\xab", "CRAM/MD5",
+        "A23456789012345678901", "A B C D E F G H I J K L M N O P Q", ",NTLM", "NTLM none?"};
+    struct options options;
+
+    for (size_t i = 0; i < ROWS(right); i++) {
+        assert_int_equal(read_one("pgsasl_trap_mechanisms", right[i].value, &options), OPTIONS_OK);
+        assert_int_equal(logged.lines, 0);
+        if (right[i].list == NULL)
+            assert_null(options.trap_mechanisms);
+        else
+            assert_string_equal(options.trap_mechanisms, right[i].list);
+        options_free(&options);
+    }
+    for (size_t i = 0; i < ROWS(wrong); i++) {
+        if (read_one("pgsasl_trap_mechanisms", wrong[i], &options) != OPTIONS_INVALID)
+            fail_msg("%s is taken", wrong[i]);
+        assert_int_equal(logged.lines, 1);
+        assert_non_null(strstr(logged.last, "pgsasl_trap_mechanisms: \""));
+        assert_null(options.trap_mechanisms);
+        options_free(&options);
+    }
 }
 
 TEST(without_conninfo_nothing_is_logged)
@@ -148,7 +189,7 @@ static void assert_defaults(const struct options *got)
     assert_false(got->require_tls);
 }
 
-TEST(defaults_stand)
+TEST(defaults_apply)
 {
     struct options got;
 
@@ -159,7 +200,7 @@ TEST(defaults_stand)
     options_free(&got);
 }
 
-TEST(strings_and_paths_are_taken_trimmed)
+TEST(strings_and_paths_are_trimmed)
 {
     struct setting settings[] = {
         {"pgsasl_conninfo", "\t host=db dbname='a b' \r"},
@@ -255,9 +296,8 @@ TEST(yes_and_no_have_several_words)
     }
 }
 
-/* Each is invalid, is one line with the option, the value and what is accepted, and leaves the
- * default. */
-TEST(a_bad_value_is_one_clear_line)
+/* The line names the option, the value and what is accepted; the default applies. */
+TEST(a_bad_value_is_logged_in_one_clear_line)
 {
     static const struct {
         const char *name, *value, *line;
@@ -311,7 +351,7 @@ TEST(a_bad_value_is_one_clear_line)
     }
 }
 
-TEST(each_fault_is_a_line)
+TEST(each_fault_is_logged)
 {
     struct setting settings[] = {
         {"pgsasl_conninfo", SECRET},
@@ -389,7 +429,7 @@ TEST(a_conninfo_file_is_read)
     }
 }
 
-/* What another user owns, that user can change: then passwords would go to a database of theirs. */
+/* The owner can change the file and so send all passwords to a database of their own. */
 TEST(a_conninfo_file_of_another_user_is_refused)
 {
     struct setting settings[] = {{"pgsasl_conninfo_file", path}, {NULL, NULL}};
@@ -405,8 +445,7 @@ TEST(a_conninfo_file_of_another_user_is_refused)
     assert_null(got.conninfo);
     options_free(&got);
 
-    /* Exim: root's file is good for its own user, and so is that user's own; a third one's is not.
-     */
+    /* Exim's user may use root's file and its own file, but no other user's. */
     assert_int_equal(seteuid(12345), 0);
     assert_int_equal(read_settings(settings, &got), OPTIONS_INVALID); /* the directory is root's */
     options_free(&got);
@@ -426,8 +465,7 @@ TEST(a_conninfo_file_of_another_user_is_refused)
     assert_int_equal(setegid(0), 0);
 }
 
-/* A FIFO that nobody writes must not hold up the host's start; alarm(2) ends the test if it does.
- */
+/* A FIFO without a writer must not block the host's start; alarm(2) ends the test if it does. */
 TEST(only_a_regular_file_is_read)
 {
     struct setting fifo[] = {{"pgsasl_conninfo_file", path}, {NULL, NULL}};

@@ -1,5 +1,5 @@
 /*
- * test_pg_hosts.c: a name is looked up again and again, and in a forked child as in its parent.
+ * test_pg_hosts.c: looks a name up many times, and in a forked child as well as in its parent.
  */
 #include "test.h"
 
@@ -29,16 +29,18 @@ TEST(a_name_is_looked_up_again_and_again)
         assert_true(targets_of("localhost", LOOKUP_MS) > 0);
 }
 
-/* What is given up at once ends by itself, and frees what it holds. */
-TEST(an_abandoned_look_up_frees_what_it_holds)
+/* A look-up that nobody waits for ends by itself and frees its memory. */
+TEST(an_abandoned_look_up_frees_its_memory)
 {
     for (int i = 0; i < AGAIN; i++)
         targets_of("localhost", 0);
     assert_true(targets_of("localhost", LOOKUP_MS) > 0);
 }
 
-/* A child born while the look-up's thread is in ASan's allocator waits there for ever; glibc's
- * knows fork. */
+/*
+ * A child forked while the look-up's thread is in ASan's allocator would wait for its lock forever.
+ * glibc's allocator handles fork.
+ */
 static void no_fork_under_asan(void)
 {
 #if defined(__SANITIZE_ADDRESS__)
@@ -46,7 +48,7 @@ static void no_fork_under_asan(void)
 #endif
 }
 
-/* getaddrinfo_a(3) never ends in a child that is born soon after a look-up of its parent. */
+/* getaddrinfo_a(3) never ends in a child that is forked soon after a look-up of its parent. */
 TEST(a_child_looks_up_as_its_parent)
 {
     pid_t child;
@@ -61,7 +63,7 @@ TEST(a_child_looks_up_as_its_parent)
     assert_int_equal(status, 0);
 }
 
-/* The parent's thread is not in the child: what it was asked there must be asked anew. */
+/* The child does not have the parent's thread, so it must look the name up again. */
 TEST(a_child_looks_up_while_its_parent_waits)
 {
     struct pg_hosts hosts;

@@ -1,5 +1,5 @@
 /*
- * test_row.c: the objects that stand for a failed attempt and for a login.
+ * test_row.c: the JSON objects of a failed attempt and of a login.
  */
 #include "test.h"
 
@@ -90,7 +90,7 @@ TEST(the_longest_row_fits)
     assert_true(row_of_failure(&failure, row, sizeof row) > 0);
 }
 
-TEST(a_login_says_by_which_password)
+TEST(a_login_names_its_retired_password)
 {
     struct login login = {&full, moment, "7", NULL, 0};
     char row[ROW_MAX];
@@ -106,7 +106,7 @@ TEST(a_login_says_by_which_password)
     assert_non_null(strstr(row, "\"user_id\":\"7\",\"retired_id\":\"12\","));
 }
 
-TEST(both_say_what_waits_in_the_spool)
+TEST(both_report_what_waits_in_the_spool)
 {
     const struct login login = {&full, moment, "7", NULL, 4096};
     const struct failure failure = {.attempt = &bare,
@@ -122,7 +122,7 @@ TEST(both_say_what_waits_in_the_spool)
     assert_non_null(strstr(row, ",\"spool_waiting\":1}"));
 }
 
-TEST(attempts_have_names_of_their_own_in_the_order_of_time)
+TEST(attempt_ids_are_unique_and_in_order_of_time)
 {
     struct failure first = {.occurred_at = {1769860800, 0}};
     struct failure second = {.occurred_at = {1769860800, 1000000}};

@@ -1,5 +1,5 @@
 /*
- * test_saslcode.c: the SASL code of every reason, for each host and for the auxprop half.
+ * test_saslcode.c: the SASL code of every reason, for each host.
  *
  * A reason that is not named in the table is a refusal: one that is added with another answer must
  * be named here too.
@@ -13,27 +13,23 @@
 struct codes {
     int postfix;
     int exim;
-    int auxprop;
 };
 
 static const struct {
     enum reason reason;
     struct codes want;
 } exceptions[] = {
-    {REASON_ACCEPTED, {SASL_OK, SASL_OK, SASL_OK}},
-    {REASON_MALFORMED_RESPONSE, {SASL_BADPROT, SASL_BADAUTH, SASL_BADPROT}},
-    {REASON_THROTTLED, {SASL_UNAVAIL, SASL_UNAVAIL, SASL_UNAVAIL}},
-    {REASON_BACKEND_UNAVAILABLE, {SASL_UNAVAIL, SASL_UNAVAIL, SASL_UNAVAIL}},
-    {REASON_UNUSABLE_HASH, {SASL_UNAVAIL, SASL_UNAVAIL, SASL_UNAVAIL}},
-    {REASON_USERNAME_HAS_AT, {SASL_BADAUTH, SASL_BADAUTH, SASL_NOUSER}},
-    {REASON_USERNAME_WHITESPACE, {SASL_BADAUTH, SASL_BADAUTH, SASL_NOUSER}},
-    {REASON_UNKNOWN_USER, {SASL_BADAUTH, SASL_BADAUTH, SASL_NOUSER}},
-    {REASON_IP_NOT_AUTHORIZED, {SASL_NOAUTHZ, SASL_NOAUTHZ, SASL_BADAUTH}},
+    {REASON_ACCEPTED, {SASL_OK, SASL_OK}},
+    {REASON_MALFORMED_RESPONSE, {SASL_BADPROT, SASL_BADAUTH}},
+    {REASON_THROTTLED, {SASL_UNAVAIL, SASL_UNAVAIL}},
+    {REASON_BACKEND_UNAVAILABLE, {SASL_UNAVAIL, SASL_UNAVAIL}},
+    {REASON_UNUSABLE_HASH, {SASL_UNAVAIL, SASL_UNAVAIL}},
+    {REASON_IP_NOT_AUTHORIZED, {SASL_NOAUTHZ, SASL_NOAUTHZ}},
 };
 
 static struct codes wanted(enum reason reason)
 {
-    static const struct codes refusal = {SASL_BADAUTH, SASL_BADAUTH, SASL_BADAUTH};
+    static const struct codes refusal = {SASL_BADAUTH, SASL_BADAUTH};
 
     for (size_t i = 0; i < ROWS(exceptions); i++)
         if (exceptions[i].reason == reason)
@@ -57,7 +53,6 @@ TEST(every_reason_has_its_code)
         expect_code("Exim", reason, saslcode_for(reason, "exim"), want.exim);
         expect_code("another host", reason, saslcode_for(reason, "imapd"), want.postfix);
         expect_code("a host without a name", reason, saslcode_for(reason, NULL), want.postfix);
-        expect_code("auxprop", reason, saslcode_for_auxprop(reason), want.auxprop);
     }
 }
 
@@ -68,7 +63,6 @@ TEST(what_is_no_reason_is_a_temporary_failure)
     for (size_t i = 0; i < ROWS(numbers); i++) {
         assert_int_equal(saslcode_for((enum reason)numbers[i], "smtpd"), SASL_UNAVAIL);
         assert_int_equal(saslcode_for((enum reason)numbers[i], "exim"), SASL_UNAVAIL);
-        assert_int_equal(saslcode_for_auxprop((enum reason)numbers[i]), SASL_UNAVAIL);
     }
 }
 

@@ -1,11 +1,10 @@
 /*
- * test_secret.c: proves that secrets are gone from memory after use, and that secret.h does what it
- * says.
+ * test_secret.c: no secret stays in memory after use, and secret.h does what it says.
  *
- * Stack: the code runs in a thread on memory of our own, which is then searched for the secret, the
- * frames that have returned included. Heap: options.c is compiled in here with a free() that
- * searches each block first. The control of each search leaves a secret behind and expects it
- * found, so that a search that sees nothing fails.
+ * Stack: the code runs in a thread whose stack is memory of the test's, which is then searched for
+ * the secret, including the frames that have returned. Heap: options.c is compiled in here with a
+ * free() that searches each block first. Each search has a control that leaves a secret behind and
+ * must find it, so a search that finds nothing at all fails.
  */
 #include "test.h"
 
@@ -31,7 +30,7 @@ static void search_and_free(void *block);
 #include "base/options.c" /* instead of the library's own */
 #undef free
 
-/* Searched for as it stands; kept out of the code's immediates by being read through a pointer. */
+/* Read through a pointer, so that the compiler does not put it into instructions. */
 #define SECRET "zQ7-unlikely-S3cret-f0r-a-search"
 
 static bool holds_secret(const volatile unsigned char *at, size_t len)
@@ -126,7 +125,7 @@ TEST(the_stack_holds_no_password)
         {"control: LOGIN without wiping", LOGIN("user", SECRET), .left_behind = true},
         {"PLAIN, wiped", PLAIN("\0user\0" SECRET), .wipe = true},
         {"LOGIN, wiped", LOGIN("user", SECRET), .wipe = true},
-        /* From here on the credentials are not wiped: the parser itself must leave nothing. */
+        /* Here the test does not wipe the credentials: the parser itself must leave nothing. */
         {"no NUL", PLAIN(SECRET), .fault = true},
         {"one NUL, at the front", PLAIN("\0" SECRET), .fault = true},
         {"one NUL, between", PLAIN("user\0" SECRET), .fault = true},
@@ -150,8 +149,8 @@ TEST(the_stack_holds_no_password)
     }
 }
 
-/* A secret that was already taken is wiped when a later answer is at fault. */
-TEST(a_later_fault_takes_the_password_back)
+/* A password that was already stored is wiped when a later message is malformed. */
+TEST(a_later_fault_wipes_the_password)
 {
     struct credentials credentials = {0};
 
@@ -162,7 +161,7 @@ TEST(a_later_fault_takes_the_password_back)
     assert_false(holds_secret((unsigned char *)&credentials, sizeof credentials));
 }
 
-TEST(credentials_wipe_goes_by_capacity)
+TEST(credentials_wipe_clears_the_whole_capacity)
 {
     static const struct credentials zero;
     struct credentials credentials;
@@ -243,7 +242,7 @@ static void write_file(const char *bytes, size_t len)
     assert_int_equal(chmod(path, 0600), 0);
 }
 
-TEST(the_heap_search_sees)
+TEST(the_heap_search_finds_a_secret)
 {
     char *block = strdup(SECRET);
 
@@ -254,7 +253,7 @@ TEST(the_heap_search_sees)
     assert_int_equal(freed.with_secret, 1);
 }
 
-/* Neither the heap nor the stack nor a log line, whatever comes of the reading. */
+/* Not on the heap, not on the stack, not in a log line; whether the options are valid or not. */
 TEST(options_leave_no_conninfo)
 {
     static struct {
@@ -299,7 +298,7 @@ TEST(options_leave_no_conninfo)
 
 /* secret.h itself */
 
-TEST(wipe_covers_just_its_capacity)
+TEST(wipe_clears_exactly_its_capacity)
 {
     unsigned char bytes[34];
 
@@ -323,7 +322,7 @@ TEST(wipe_string_stops_at_its_end)
     secret_wipe_string(NULL);
 }
 
-TEST(equal_is_over_all_bytes)
+TEST(equal_compares_all_bytes)
 {
     static const struct {
         const char *proves, *a, *b;
@@ -357,14 +356,14 @@ TEST(random_bytes_differ)
     assert_true(secret_random(first, 0));
 }
 
-/* What getrandom(2) does next: a double of it, before the real one. */
+/* What the double of getrandom(2) does next. */
 static int interruptions;
-static bool out_of_order;
+static bool getrandom_fails;
 
 ssize_t getrandom(void *out, size_t n, unsigned flags)
 {
-    if (out_of_order || interruptions-- > 0) {
-        errno = out_of_order ? EAGAIN : EINTR;
+    if (getrandom_fails || interruptions-- > 0) {
+        errno = getrandom_fails ? EAGAIN : EINTR;
         return -1;
     }
     return syscall(SYS_getrandom, out, n > 5 ? 5 : n, flags);
@@ -382,14 +381,14 @@ TEST(random_bytes_come_in_pieces)
     assert_true(zeros <= 16);
 }
 
-TEST(no_random_bytes_are_no_bytes)
+TEST(a_failed_getrandom_leaves_zeros)
 {
     unsigned char bytes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
     const unsigned char nothing[8] = {0};
 
-    out_of_order = true;
+    getrandom_fails = true;
     assert_false(secret_random(bytes, sizeof bytes));
-    out_of_order = false;
+    getrandom_fails = false;
     assert_memory_equal(bytes, nothing, sizeof bytes);
 }
 

@@ -1,6 +1,6 @@
 /*
- * test_spool.c: lines of the spool survive the way out and back, torn ends, a full file, a file
- * that was emptied, a second drainer, threads and a fork.
+ * test_spool.c: lines are written to the spool and drained from it, with torn ends, a full file, a
+ * file that was emptied, a second drainer, threads and a fork.
  */
 #include "test.h"
 
@@ -49,11 +49,11 @@ static const char *append(struct spool *spool, const char *line)
     return spool_append(spool, line, strlen(line), deadline_in(1000));
 }
 
-/* What take() was offered, and what was reported. */
+/* The lines that take() got, and what was reported. */
 struct seen {
     char line[16][64];
     int count;
-    int keep_at; /* the offer that is refused; -1: none */
+    int keep_at; /* take() refuses this line; -1: none */
     int batches;
     int reports;
     char report[SPOOL_REPORT_MAX];
@@ -111,7 +111,7 @@ static off_t size_of_file(void)
     return status.st_size;
 }
 
-TEST_WITH(lines_come_out_in_their_order, fresh_file, remove_file)
+TEST_WITH(lines_are_drained_in_order, fresh_file, remove_file)
 {
     struct spool *spool = open_spool(64);
     struct seen seen;
@@ -148,7 +148,7 @@ TEST_WITH(a_kept_line_is_offered_again, fresh_file, remove_file)
     spool_close(spool);
 }
 
-TEST_WITH(a_torn_line_spoils_no_other, fresh_file, remove_file)
+TEST_WITH(a_torn_line_damages_no_other, fresh_file, remove_file)
 {
     struct spool *spool = open_spool(64);
     struct stat status;
@@ -168,7 +168,7 @@ TEST_WITH(a_torn_line_spoils_no_other, fresh_file, remove_file)
     spool_close(spool);
 }
 
-TEST_WITH(a_full_file_takes_no_more, fresh_file, remove_file)
+TEST_WITH(a_full_file_accepts_no_more_lines, fresh_file, remove_file)
 {
     struct spool *spool = open_spool(1);
     struct stat status;
@@ -215,8 +215,7 @@ TEST_WITH(many_processes_append, fresh_file, remove_file)
     spool_close(spool);
 }
 
-/* The newline is missing when nobody appends any more: the next process to start closes the line.
- */
+/* A last line without a newline is ended by the next process that starts. */
 TEST_WITH(a_torn_last_line_is_closed_by_the_next_process, fresh_file, remove_file)
 {
     struct spool *spool = open_spool(64);
@@ -239,7 +238,7 @@ TEST_WITH(a_torn_last_line_is_closed_by_the_next_process, fresh_file, remove_fil
     spool_close(spool);
 }
 
-TEST_WITH(a_file_emptied_by_hand_goes_on, fresh_file, remove_file)
+TEST_WITH(a_file_emptied_by_hand_still_works, fresh_file, remove_file)
 {
     struct spool *spool = open_spool(64);
     struct seen seen;
@@ -254,8 +253,8 @@ TEST_WITH(a_file_emptied_by_hand_goes_on, fresh_file, remove_file)
     spool_close(spool);
 }
 
-/* A line in it would be lost with the process: the log is the better place. */
-TEST_WITH(a_removed_file_takes_no_lines, fresh_file, remove_file)
+/* A line in a removed file would be lost with the process; the log keeps it. */
+TEST_WITH(a_removed_file_accepts_no_lines, fresh_file, remove_file)
 {
     struct spool *spool = open_spool(64);
 
@@ -270,7 +269,7 @@ TEST_WITH(a_removed_file_takes_no_lines, fresh_file, remove_file)
     spool_close(spool);
 }
 
-/* RLIMIT_FSIZE at so many bytes, and a SIGXFSZ that would end the process. */
+/* Sets RLIMIT_FSIZE to bytes, and SIGXFSZ so that it would end the process. */
 static struct rlimit limit_files(rlim_t bytes)
 {
     struct rlimit room;
@@ -281,7 +280,7 @@ static struct rlimit limit_files(rlim_t bytes)
     return room;
 }
 
-/* A disk that takes half a line: the file ends as it did, and goes on when there is room. */
+/* The disk has room for half a line: the file keeps its length and can be appended to later. */
 TEST_WITH(a_full_disk_leaves_the_file_as_it_was, fresh_file, remove_file)
 {
     struct spool *spool = open_spool(64);
@@ -299,7 +298,7 @@ TEST_WITH(a_full_disk_leaves_the_file_as_it_was, fresh_file, remove_file)
     spool_close(spool);
 }
 
-/* No signal is left over, none of the host's is lost, and the mask is what it was. */
+/* No SIGXFSZ stays pending, none of the host's is lost, and the signal mask is restored. */
 TEST_WITH(a_limit_on_file_sizes_leaves_no_signal, fresh_file, remove_file)
 {
     struct spool *spool = open_spool(64);
@@ -326,7 +325,7 @@ TEST_WITH(a_limit_on_file_sizes_leaves_no_signal, fresh_file, remove_file)
     spool_close(spool);
 }
 
-/* The first line itself does not fit: nothing of it stays, and there is no spool. */
+/* Not even the first line fits: nothing is written, and there is no spool. */
 TEST_WITH(a_limit_below_the_first_line_is_an_error, fresh_file, remove_file)
 {
     struct rlimit room = limit_files(10);
@@ -339,10 +338,10 @@ TEST_WITH(a_limit_below_the_first_line_is_an_error, fresh_file, remove_file)
     spool_close(open_spool(64));
 }
 
-/* ---- what is no row ---- */
+/* ---- bytes that are no row ---- */
 
-/* A row, the bytes, a row; how often it is reported, and with which words. */
-static void pass_over(const char *bytes, size_t count, const char *words)
+/* The bytes stand between two rows. They are skipped and reported once, with these words. */
+static void check_skipped(const char *bytes, size_t count, const char *words)
 {
     struct spool *spool = open_spool(1024);
     struct seen seen;
@@ -362,24 +361,25 @@ static void pass_over(const char *bytes, size_t count, const char *words)
     spool_close(spool);
 }
 
-TEST_WITH(what_is_no_row_is_passed_over_and_reported_once, fresh_file, remove_file)
+TEST_WITH(bytes_that_are_no_row_are_skipped_and_reported_once, fresh_file, remove_file)
 {
     static char bytes[400000];
 
-    pass_over(bytes, 17000, "17001 bytes from byte 70 on are no rows and are skipped: \\x00");
-    pass_over(bytes, sizeof bytes, "400001 bytes from byte 70 on");
+    check_skipped(bytes, 17000, "17001 bytes from byte 70 on are no rows and are skipped: \\x00");
+    check_skipped(bytes, sizeof bytes, "400001 bytes from byte 70 on");
     memset(bytes, 'x', sizeof bytes);
-    pass_over(bytes, SPOOL_LINE_MAX, "16385 bytes from byte 70 on");
+    check_skipped(bytes, SPOOL_LINE_MAX, "16385 bytes from byte 70 on");
     for (size_t i = 100; i < sizeof bytes; i += 100)
         bytes[i] = '\n';
-    pass_over(bytes, sizeof bytes, "400001 bytes from byte 70 on");
-    pass_over(BYTES("{a\0b}\n"), "6 bytes from byte 70 on are no rows and are skipped: {a\\x00b}");
-    pass_over(BYTES("{\xff}\n"), "4 bytes");
-    pass_over(BYTES("\n\n"), "2 bytes");
+    check_skipped(bytes, sizeof bytes, "400001 bytes from byte 70 on");
+    check_skipped(
+        BYTES("{a\0b}\n"), "6 bytes from byte 70 on are no rows and are skipped: {a\\x00b}");
+    check_skipped(BYTES("{\xff}\n"), "4 bytes");
+    check_skipped(BYTES("\n\n"), "2 bytes");
 }
 
-/* At the end of the file, with nothing behind it. */
-TEST_WITH(a_stretch_at_the_end_is_passed_over, fresh_file, remove_file)
+/* At the end of the file, without a row after them. */
+TEST_WITH(bytes_at_the_end_that_are_no_row_are_skipped, fresh_file, remove_file)
 {
     static const char nuls[17000];
     struct spool *spool = open_spool(64);
@@ -396,9 +396,8 @@ TEST_WITH(a_stretch_at_the_end_is_passed_over, fresh_file, remove_file)
     spool_close(spool);
 }
 
-/* Draining that has no time for all of it goes on where it stopped, and does not report it again.
- */
-TEST_WITH(a_long_stretch_is_passed_in_steps, fresh_file, remove_file)
+/* Draining that runs out of time continues where it stopped and does not report again. */
+TEST_WITH(a_long_stretch_is_skipped_in_steps, fresh_file, remove_file)
 {
     struct spool *spool = open_spool(65536);
     struct seen seen = {.keep_at = -1};
@@ -419,7 +418,7 @@ TEST_WITH(a_long_stretch_is_passed_in_steps, fresh_file, remove_file)
     spool_close(spool);
 }
 
-/* ---- what is no spool ---- */
+/* ---- files that are not a spool ---- */
 
 static void write_file(const char *bytes, size_t count)
 {
@@ -447,7 +446,7 @@ static void expect_refused(const char *proves, const char *words)
 
 static const char no_spool[] = "is no spool of pgsasl, and stays as it is";
 
-TEST_WITH(a_file_that_is_no_spool_stays_as_it_is, fresh_file, remove_file)
+TEST_WITH(a_file_that_is_not_a_spool_is_not_changed, fresh_file, remove_file)
 {
     static const char good[] =
         "{\"pgsasl_spool\":\"1\",\"drained\":\"00000000000000000064\"          }\n";
@@ -473,8 +472,8 @@ TEST_WITH(a_file_that_is_no_spool_stays_as_it_is, fresh_file, remove_file)
     spool_close(open_spool(64));
 }
 
-/* A crash in the middle of the first line of all leaves what may be completed. */
-TEST_WITH(a_first_line_that_was_begun_is_completed, fresh_file, remove_file)
+/* A crash while the first line is written leaves a part of it, which is completed. */
+TEST_WITH(an_incomplete_first_line_is_completed, fresh_file, remove_file)
 {
     spool_close(open_spool(64));
     assert_int_equal(truncate(path, 40), 0);
@@ -482,8 +481,8 @@ TEST_WITH(a_first_line_that_was_begun_is_completed, fresh_file, remove_file)
     assert_int_equal(size_of_file(), 64);
 }
 
-/* A first line that a crash left newer than the lines: those that come now are drained. */
-TEST_WITH(a_position_past_the_end_begins_again, fresh_file, remove_file)
+/* After a crash the first line may be newer than the lines. New lines are drained all the same. */
+TEST_WITH(a_position_past_the_end_is_reset, fresh_file, remove_file)
 {
     struct spool *spool = open_spool(64);
     struct seen seen;
@@ -497,7 +496,7 @@ TEST_WITH(a_position_past_the_end_begins_again, fresh_file, remove_file)
     spool_close(spool);
 }
 
-/* While it is open: another file's contents under its name are not added to, nor drained. */
+/* Overwritten while it is open: nothing is appended to the new contents or drained from them. */
 TEST_WITH(a_spool_that_is_overwritten_is_left_alone, fresh_file, remove_file)
 {
     static char precious[200];
@@ -522,13 +521,13 @@ TEST_WITH(a_spool_that_is_overwritten_is_left_alone, fresh_file, remove_file)
     spool_close(spool);
 }
 
-/* What a taker finds possible while it has a line in its hands. */
+/* What others could do while a taker was storing a line. */
 struct inside {
     struct spool *spool;
-    const char *appended; /* by another thread; NULL: it worked */
-    size_t drained;       /* by another thread */
+    const char *appended; /* result of another thread's append; NULL: success */
+    size_t drained;       /* lines that another thread drained */
     int child;            /* status of a forked child that appends */
-    int offers;
+    int calls;            /* of the taker */
 };
 
 static void *use_from_a_thread(void *context)
@@ -549,7 +548,7 @@ static size_t take_slowly(void *context, const struct spool_line *lines, size_t 
     pid_t child;
 
     (void)lines;
-    if (inside->offers++ > 0)
+    if (inside->calls++ > 0)
         return count;
     if (pthread_create(&thread, NULL, use_from_a_thread, inside) != 0)
         fail_msg("no thread");
@@ -563,8 +562,8 @@ static size_t take_slowly(void *context, const struct spool_line *lines, size_t 
     return count;
 }
 
-/* However long a line takes, others append without waiting for it, and drain nothing twice. */
-TEST_WITH(draining_holds_up_nobody, fresh_file, remove_file)
+/* However long storing a line takes, others append without waiting, and drain nothing twice. */
+TEST_WITH(draining_blocks_nobody, fresh_file, remove_file)
 {
     struct inside inside = {.spool = open_spool(64), .appended = "not yet", .child = -1};
     const struct spool_taker taker = {take_slowly, report, &inside};
@@ -578,13 +577,13 @@ TEST_WITH(draining_holds_up_nobody, fresh_file, remove_file)
     spool_close(inside.spool);
 }
 
-/* The octet that spool.c locks to write; held by a child until it is killed. */
+/* Locks the byte that spool.c locks for writing, in a child, until that is killed. */
 static pid_t hold_write_lock(void)
 {
     struct flock lock = {
         .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)1 << 40, .l_len = 1};
     int ready[2];
-    char octet;
+    char byte;
     pid_t child;
 
     assert_int_equal(pipe(ready), 0);
@@ -597,20 +596,20 @@ static pid_t hold_write_lock(void)
         _exit(1);
     }
     close(ready[1]);
-    assert_int_equal(read(ready[0], &octet, 1), 1);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
     close(ready[0]);
     return child;
 }
 
-/* A process stopped with the lock in its hand costs the deadline and no more; killed, nothing. */
-TEST_WITH(a_held_lock_costs_the_deadline_and_no_more, fresh_file, remove_file)
+/* A process that is stopped with the lock costs the deadline; a killed one costs nothing. */
+TEST_WITH(a_held_lock_costs_at_most_the_deadline, fresh_file, remove_file)
 {
     struct spool *spool = open_spool(64);
-    struct deadline patience = deadline_in(2000);
+    struct deadline limit = deadline_in(2000);
     pid_t holder = hold_write_lock();
 
     assert_non_null(spool_append(spool, "{one}", 5, deadline_in(100)));
-    assert_true(deadline_left_ms(patience) > 0);
+    assert_true(deadline_left_ms(limit) > 0);
     kill(holder, SIGKILL);
     waitpid(holder, NULL, 0);
     assert_null(append(spool, "{two}"));
@@ -644,7 +643,7 @@ TEST_WITH(a_file_that_is_not_ours_alone_is_refused, fresh_file, remove_file)
     spool_close(open_spool(64));
 }
 
-TEST(a_path_that_is_no_file_is_refused)
+TEST(a_path_that_is_not_a_file_is_refused)
 {
     char error[256];
 
@@ -654,8 +653,8 @@ TEST(a_path_that_is_no_file_is_refused)
     assert_non_null(strstr(error, "/tmp: Is a directory"));
 }
 
-/* Root makes the file for the owner of the directory, and opens it again as such. */
-TEST(a_file_of_the_directorys_owner_is_good_for_root)
+/* Root creates the file for the owner of the directory, and can open it again. */
+TEST(root_accepts_a_file_of_the_directorys_owner)
 {
     char directory[] = "/tmp/pgsasl-spool-dir.XXXXXX";
     struct stat status;
@@ -673,7 +672,7 @@ TEST(a_file_of_the_directorys_owner_is_good_for_root)
     assert_int_equal(rmdir(directory), 0);
 }
 
-/* A host that runs without standard streams. */
+/* In a host that has closed its standard streams. */
 TEST_WITH(no_descriptor_of_the_file_is_a_standard_stream, fresh_file, remove_file)
 {
     pid_t child = fork();

@@ -1,8 +1,8 @@
 /*
- * test_text.c: what text.h says of client bytes, and address.h of the host's addresses.
+ * test_text.c: the functions of text.h on client bytes, and of address.h on the host's addresses.
  *
- * Inputs are given with their length and copied to memory of just that size, so that a byte read
- * past the end is found by the sanitizers.
+ * Inputs are copied to memory of exactly their size, so that the sanitizers find a read past the
+ * end.
  */
 #include "test.h"
 
@@ -135,7 +135,7 @@ TEST(escape_keeps_within_any_cap)
     }
 }
 
-TEST(trim_takes_off_what_cannot_be_seen)
+TEST(trim_removes_invisible_characters)
 {
     static const struct {
         const char *proves;
@@ -182,7 +182,7 @@ TEST(trim_takes_off_what_cannot_be_seen)
 
         if (len != strlen(cases[i].want) || memcmp(text, cases[i].want, len) != 0 ||
             trimmed != (len != cases[i].len))
-            fail_msg("%s: %zu octets left", cases[i].proves, len);
+            fail_msg("%s: %zu bytes left", cases[i].proves, len);
         free(bytes);
     }
 }

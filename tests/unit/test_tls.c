@@ -247,8 +247,12 @@ static void stop_server(const struct server *server)
 
 static int linger_ms;
 
-/* What libpq gets to call: a machine so busy that the server's answer is always there already. */
-__attribute__((visibility("default"))) ssize_t recv(int fd, void *buffer, size_t size, int flags)
+/* What libpq calls as recv(): a machine so busy that the server's answer is always there already.
+ * The headers define a recv() of their own where they are fortified. */
+__attribute__((visibility("default"))) ssize_t recv_late(
+    int fd, void *buffer, size_t size, int flags) __asm__("recv");
+
+ssize_t recv_late(int fd, void *buffer, size_t size, int flags)
 {
     struct pollfd pollfd = {fd, POLLIN, 0};
 

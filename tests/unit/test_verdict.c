@@ -2,8 +2,8 @@
  * test_verdict.c: the order of the checks, their names, and that nothing unforeseen is ever
  * accepted.
  *
- * The reasons come from reasons.def, as in verdict.c. What a change of that file must not change by
- * accident is written out here once more.
+ * The reasons come from reasons.def, as in verdict.c. What must not change there by accident is
+ * repeated here.
  */
 #include "test.h"
 
@@ -46,7 +46,7 @@ TEST(each_reason_has_its_number)
     }
 }
 
-/* What fails together in one attempt, and which of it the desk must hear of first. */
+/* Checks that fail together in one attempt, and which of them must be the reason. */
 TEST(the_order_is_that_of_the_design)
 {
     static const enum reason design[] = {

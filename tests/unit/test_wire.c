@@ -1,8 +1,8 @@
 /*
- * test_wire.c: PLAIN and LOGIN into credentials, and what a faulty message may show.
+ * test_wire.c: PLAIN and LOGIN messages become credentials; a malformed one leaves only its name.
  *
- * Messages are copied to memory of just their size, for the sanitizers. Every password here is
- * PASSWORD or holds it, so that one search proves that a fault leaves none behind.
+ * Messages are copied to memory of exactly their size, for the sanitizers. Every password here
+ * contains PASSWORD, so one search shows that a malformed message leaves none behind.
  */
 #include "test.h"
 
@@ -42,7 +42,7 @@ static bool same(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* As the parser gets it from the host: without a NUL after it. */
+/* A copy without a NUL after it, as the host passes messages. */
 static char *exact(const char *bytes, size_t len)
 {
     char *copy = malloc(len > 0 ? len : 1);
@@ -73,7 +73,7 @@ TEST(a_good_plain_message_is_read)
     } cases[] = {
         {"no authzid", BYTES("\0user\0" PASSWORD), "", "user", PASSWORD},
         {"an authzid", BYTES("boss\0user\0" PASSWORD), "boss", "user", PASSWORD},
-        {"an octet each", BYTES("z\0u\0p"), "z", "u", "p"},
+        {"a byte each", BYTES("z\0u\0p"), "z", "u", "p"},
         {"UTF-8 in each", BYTES("\xc3\xa4\0\xe2\x82\xac\0\xf0\x9f\x98\x80"), "\xc3\xa4",
             "\xe2\x82\xac", "\xf0\x9f\x98\x80"},
         {"blanks stay as sent", BYTES("\0 user \0 " PASSWORD "\t"), "", " user ",
@@ -198,7 +198,7 @@ TEST(plain_lengths_are_bounded)
     }
 }
 
-/* As sent up to the limit, escaped past it; what is long is cut with dots and stays UTF-8. */
+/* As sent up to the limit, escaped past it. A long one is cut with dots and stays UTF-8. */
 TEST(a_displayed_name_always_fits_a_row)
 {
     static const struct {
@@ -225,12 +225,14 @@ TEST(a_displayed_name_always_fits_a_row)
         len = strlen(got.display_name);
         if (len != cases[i].shown || !text_is_utf8(got.display_name, len) ||
             strcmp(got.display_name + len - strlen(cases[i].ends), cases[i].ends) != 0)
-            fail_msg("%s: %zu octets, \"%s\"", cases[i].proves, len, got.display_name);
+            fail_msg("%s: %zu bytes, \"%s\"", cases[i].proves, len, got.display_name);
     }
 }
 
-/* What is shown for a name that exactly fills or overflows what an escaped name with a NUL may
- * take. */
+/*
+ * What is shown for a name that exactly fills or overflows what an escaped name with a NUL may
+ * take.
+ */
 TEST(a_long_login_name_with_a_nul_fits)
 {
     static char name[4096];
@@ -321,15 +323,15 @@ TEST(login_lengths_are_bounded)
 
         (void)wire_take_name(bytes, cases[i].name, &got);
         if (!same(wire_take_password(bytes, cases[i].password, &got), cases[i].fault))
-            fail_msg("%zu and %zu octets: %s", cases[i].name, cases[i].password,
+            fail_msg("%zu and %zu bytes: %s", cases[i].name, cases[i].password,
                 got.fault == NULL ? "no fault" : got.fault);
         assert_true(got.fault == NULL || holds_nothing(&got));
     }
 }
 
 /*
- * Lengths that a host has wrong: 4294967293 is one that Cyrus SASL's own testsuite makes. The bytes
- * end where a page ends that nobody may touch.
+ * Wrong lengths from a host: Cyrus SASL's own testsuite passes 4294967293. The bytes end at the
+ * edge of a page that cannot be read.
  */
 static char *before_the_edge(void)
 {
@@ -381,7 +383,7 @@ TEST(the_longest_message_is_read_to_its_end)
         wire_take_name(message, sizeof message, &got), "user name is longer than 255 octets");
 }
 
-/* A host that has lost the bytes and kept their length. */
+/* A host that passes NULL with a length. */
 TEST(no_bytes_are_an_empty_message)
 {
     struct credentials got = {0};

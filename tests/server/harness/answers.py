@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .clients import Reply
 
-TEMPORARY = ("backend_unavailable", "throttled", "unusable_hash", "no_scram_verifier")
+TEMPORARY = ("backend_unavailable", "throttled", "unusable_hash")
 
 
 @dataclass(frozen=True)

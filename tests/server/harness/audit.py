@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from .cluster import literal
 from .postfix import LogMark
+from .processes import wait_for
 
 # docs/design.md: the line of a rejected attempt, after what the mail server puts before it.
 LINE = (
@@ -62,6 +63,10 @@ class Audit:
             )
         ]
 
+    def from_port(self, client_port, moment):
+        """The rows committed after moment about attempts from one port of a client."""
+        return self._rows(f"client_port = {client_port} AND recorded_at > {literal(moment)}")
+
     def _rows(self, condition):
         return [
             Row(**row)
@@ -116,3 +121,14 @@ class Desk:
         log, moment = LogMark(self.server), self.audit.now()
         reply = act(*arguments, **options)
         return Outcome(reply, self.audit.since(moment), log)
+
+    def leave(self, smtp, act):
+        """Calls act, which leaves an exchange of smtp without its end, hangs up, and waits for the one row of it.
+
+        A mail server may drop the exchange only then, after the client has had its answer.
+        """
+        log, moment, port = LogMark(self.server), self.audit.now(), smtp.port
+        reply = act()
+        smtp.close()
+        wait_for(lambda: self.audit.from_port(port, moment), "the row of an exchange that was left")
+        return Outcome(reply, self.audit.from_port(port, moment), log)

@@ -61,6 +61,38 @@ def responses(mechanism, username, password, authzid=b""):
     return [plain(username, password, authzid)] if mechanism == "PLAIN" else [username, password]
 
 
+class Scram:
+    """The client's side of one exchange of SCRAM-SHA-256 (RFC 5802, RFC 7677)."""
+
+    def __init__(self, username, password, header="n,,"):
+        self.password, self.header = password, header
+        self.bare = f"n={username},r={secrets.token_hex(12)}"
+        self.values = self.salted = self.signed = None
+
+    def first(self):
+        """The first message."""
+        return (self.header + self.bare).encode()
+
+    def final(self, reply):
+        """The second message, for the challenge in a 334. The challenge's fields are then in values."""
+        challenge = base64.b64decode(reply.text).decode()
+        self.values = dict(part.split("=", 1) for part in challenge.split(","))
+        final = f"c={encode(self.header.encode()).decode()},r={self.values['r']}"
+        salt, iterations = base64.b64decode(self.values["s"]), int(self.values["i"])
+        self.salted = hashlib.pbkdf2_hmac("sha256", self.password.encode(), salt, iterations)
+        key = hmac.digest(self.salted, b"Client Key", "sha256")
+        self.signed = f"{self.bare},{challenge},{final}".encode()
+        signature = hmac.digest(hashlib.sha256(key).digest(), self.signed, "sha256")
+        proof = bytes(one ^ other for one, other in zip(key, signature))
+        return f"{final},p=".encode() + encode(proof)
+
+    def check(self, reply):
+        """Raises ValueError if the server's signature in a 334 is wrong."""
+        key = hmac.digest(self.salted, b"Server Key", "sha256")
+        if base64.b64decode(reply.text) != b"v=" + encode(hmac.digest(key, self.signed, "sha256")):
+            raise ValueError("the server's signature is wrong")
+
+
 class Smtp:
     """A bare SMTP client over a socket; source is an address of this machine to come from.
 
@@ -151,25 +183,13 @@ class Smtp:
         return self.authenticate(mechanism, *responses(mechanism, username, password, authzid))
 
     def scram(self, username, password):
-        """SCRAM-SHA-256 (RFC 5802, RFC 7677) from the client's side; True server signature or ValueError."""
-        nonce = secrets.token_hex(12)
-        bare = f"n={username},r={nonce}"
-        reply = self.command(b"AUTH SCRAM-SHA-256 " + encode(f"n,,{bare}".encode()))
-        if reply.code != 334:
-            return reply
-        challenge = base64.b64decode(reply.text).decode()
-        values = dict(part.split("=", 1) for part in challenge.split(","))
-        final = f"c=biws,r={values['r']}"
-        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(values["s"]), int(values["i"]))
-        key = hmac.digest(salted, b"Client Key", "sha256")
-        signed = f"{bare},{challenge},{final}".encode()
-        signature = hmac.digest(hashlib.sha256(key).digest(), signed, "sha256")
-        proof = bytes(one ^ other for one, other in zip(key, signature))
-        reply = self.command(encode(f"{final},p=".encode() + encode(proof)))
+        """Runs one exchange of SCRAM-SHA-256. Raises ValueError if the server's signature is wrong."""
+        client = Scram(username, password)
+        reply = self.command(b"AUTH SCRAM-SHA-256 " + encode(client.first()))
         if reply.code == 334:
-            wanted = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), signed, "sha256")
-            if base64.b64decode(reply.text) != b"v=" + encode(wanted):
-                raise ValueError("the server's signature is wrong")
+            reply = self.command(encode(client.final(reply)))
+        if reply.code == 334:
+            client.check(reply)
             reply = self.command(b"")
         return reply
 
@@ -321,6 +341,25 @@ def python(service, username, password, mechanism, cafile, send=True):
             code, text = smtp.data(MESSAGE)
             login.accepted = Reply(code, text.decode())
         return login
+
+
+def gsasl(service, username, password, mechanism, cafile, send=True):
+    """Authenticates with GNU SASL's gsasl, which sends no message."""
+    del send
+    tls = ["--starttls", f"--x509-ca-file={cafile}"] if service.tls == "starttls" else ["--no-starttls"]
+    done = run(
+        "gsasl",
+        "--smtp",
+        "--verbose",
+        f"--connect=127.0.0.1:{service.port}",
+        f"--mechanism={mechanism}",
+        f"--authentication-id={username}",
+        f"--password={password}",
+        *tls,
+        stdin="",
+        check=False,
+    )
+    return _login(done.stdout + done.stderr, "")
 
 
 CLIENTS = {"swaks": swaks, "curl": curl, "msmtp": msmtp, "python": python}

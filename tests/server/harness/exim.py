@@ -27,6 +27,7 @@ exim_path = {program}
 primary_hostname = {hostname}
 spool_directory = {base}/queue
 log_file_path = {base}/log/%slog : syslog
+log_selector = +smtp_protocol_error
 syslog_timestamp = no
 syslog_duplication = no
 pid_file_path = {base}/exim.pid
@@ -61,6 +62,14 @@ mount --bind "$1/dev" /dev
 shift
 exec "$@"
 """
+
+
+def scram_authenticator():
+    """The authenticator for SCRAM-SHA-256, as contrib/exim/README.md has it."""
+    section = (
+        (SAMPLES / "README.md").read_text(encoding="utf-8").partition("\n## SCRAM-SHA-256\n")[2].partition("\n## ")[0]
+    )
+    return "".join(line[4:] + "\n" for line in section.splitlines() if line.startswith("    "))
 
 
 def find_exim():

@@ -1,7 +1,10 @@
 """Stored hashes of test users, by libcrypt's crypt(3). Python's own module for it is gone since 3.13."""
 
+import base64
 import ctypes
 import functools
+import hashlib
+import hmac
 
 PASSWORD = "right horse battery"
 
@@ -24,6 +27,15 @@ def crypt(password, setting):
 def cheap_hash(password=PASSWORD):
     """A stored hash that costs little."""
     return crypt(password, "$5$rounds=1000$saltysalt")
+
+
+def verifier(password=PASSWORD, iterations=4096, salt=b"salt of 16 bytes"):
+    """A SCRAM verifier as PostgreSQL writes it (RFC 5802, RFC 7677)."""
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    salt, stored, server = (base64.b64encode(value).decode() for value in (salt, stored, server))
+    return f"SCRAM-SHA-256${iterations}:{salt}${stored}:{server}"
 
 
 @functools.cache

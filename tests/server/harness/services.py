@@ -22,6 +22,16 @@ THROTTLED_QUERY = "SELECT password_hash, true AS throttled FROM bare WHERE usern
 COUNTED_QUERY = "SELECT * FROM counted($1, $2)"
 NO_HASH_QUERY = "SELECT username, enabled FROM mail_users WHERE username = $1"
 
+TRAP_NAMES = "CRAM-MD5 DIGEST-MD5 NTLM XOAUTH2 OAUTHBEARER SCRAM-SHA-1 X-OWN"
+TRAPS = {"mech_list": f"PLAIN LOGIN {TRAP_NAMES}", "pgsasl_trap_mechanisms": TRAP_NAMES}
+
+# What a service sets in place of the sample's main.cf.
+PARAMETERS = {
+    "scram": {"smtpd_sasl_mechanism_filter": "static:all"},
+    "bare-scram": {"smtpd_sasl_mechanism_filter": "static:all"},
+    "announced-traps": {"smtpd_sasl_mechanism_filter": "static:all"},
+}
+
 
 def services(cluster, conninfo_file):
     """Name: the options of a service's SASL configuration that are not the sample's. None takes an option out."""
@@ -36,6 +46,9 @@ def services(cluster, conninfo_file):
         "no-hash-column": by_file | {"pgsasl_user_query": NO_HASH_QUERY},
         "counted": by_file | {"pgsasl_user_query": COUNTED_QUERY},
         "scram": by_file | {"mech_list": "PLAIN LOGIN SCRAM-SHA-256 CRAM-MD5"},
+        "bare-scram": by_file | {"mech_list": "PLAIN SCRAM-SHA-256", "pgsasl_user_query": BARE_QUERY},
+        "traps": by_file | TRAPS,
+        "announced-traps": by_file | TRAPS,
         "wants-tls": by_file | {"pgsasl_require_tls": "yes"},
         "wrong-value": by_file | {"pgsasl_timeout_ms": "soon"},
         "wrong-file": {"pgsasl_conninfo_file": conninfo_file.with_name("nowhere")},
