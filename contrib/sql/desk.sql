@@ -79,6 +79,8 @@ DECLARE
     account pgsasl.accounts;
     standing text;
     throttled text;
+    max_memory_kb integer;
+    max_ms integer;
     fault text; -- of the stored hash
 BEGIN
     SELECT * INTO u FROM pgsasl.smtp_users s WHERE s.username = user_status.username;
@@ -91,8 +93,8 @@ BEGIN
     END IF;
     SELECT * INTO account FROM pgsasl.accounts a WHERE a.account_id = u.account_id;
     standing := pgsasl.worse_standing(u.account_standing, account.standing);
-    SELECT pgsasl.hash_fault(u.password_hash, s.hash_max_memory_kb, s.hash_max_ms) INTO fault
-    FROM pgsasl.settings s WHERE s.only_row;
+    SELECT s.hash_max_memory_kb, s.hash_max_ms INTO max_memory_kb, max_ms FROM pgsasl.settings s WHERE s.only_row;
+    fault := pgsasl.hash_fault(u.password_hash, max_memory_kb, max_ms);
     SELECT string_agg(host(c), ', ') INTO throttled FROM pgsasl.throttled_clients(u.username) AS c;
 
     RETURN QUERY VALUES

@@ -385,17 +385,20 @@ CREATE OR REPLACE FUNCTION pgsasl.hash_fault(hash text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (pgsasl.parse_hash(hash)).fault;
 
--- The same, also where the hash costs more than a ceiling.
+-- The same, also where the hash costs more than a ceiling. No part of it is a query, whose plan a log might show.
 CREATE OR REPLACE FUNCTION pgsasl.hash_fault(hash text, max_memory_kb bigint, max_ms bigint) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-BEGIN ATOMIC
-    SELECT CASE WHEN p.fault IS NOT NULL THEN p.fault
-        WHEN p.memory_kb > max_memory_kb THEN
-            format('the hash takes %s KiB of memory, more than hash_max_memory_kb (%s)', p.memory_kb, max_memory_kb)
-        WHEN p.work_ms > max_ms THEN
-            format('the hash takes about %s ms, more than hash_max_ms (%s)', p.work_ms, max_ms) END
-    FROM pgsasl.parse_hash(hash) AS p;
-END;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+DECLARE
+    parsed record := pgsasl.parse_hash(hash);
+BEGIN
+    RETURN CASE WHEN parsed.memory_kb > max_memory_kb THEN
+            format('the hash takes %s KiB of memory, more than hash_max_memory_kb (%s)', parsed.memory_kb, max_memory_kb)
+        WHEN parsed.work_ms > max_ms THEN
+            format('the hash takes about %s ms, more than hash_max_ms (%s)', parsed.work_ms, max_ms)
+        ELSE parsed.fault END;
+END
+$$;
 
 -- The hash with its scheme and cost kept, and its salt and digest overwritten: it belongs to nobody and costs as much
 -- to verify. NULL where the plugin cannot verify the hash.

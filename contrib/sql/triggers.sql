@@ -15,14 +15,16 @@ CREATE OR REPLACE TRIGGER password_changed BEFORE UPDATE ON pgsasl.smtp_users
 -- Refuses a hash that costs more than settings allow, when it is written. It is not part of the CHECK, which PostgreSQL
 -- evaluates at each change of a row: after the ceiling was lowered, a user above it could not be disabled.
 CREATE OR REPLACE FUNCTION pgsasl.check_hash_ceiling() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
-    fault text := (
-        SELECT pgsasl.hash_fault(NEW.password_hash, s.hash_max_memory_kb, s.hash_max_ms) FROM pgsasl.settings s
-        WHERE s.only_row AND pgsasl.hash_fault(NEW.password_hash) IS NULL); -- other faults are the CHECK's
+    max_memory_kb integer;
+    max_ms integer;
+    fault text;
 BEGIN
-    IF fault IS NOT NULL THEN
+    SELECT s.hash_max_memory_kb, s.hash_max_ms INTO max_memory_kb, max_ms FROM pgsasl.settings s WHERE s.only_row;
+    fault := pgsasl.hash_fault(NEW.password_hash, max_memory_kb, max_ms);
+    IF fault IS NOT NULL AND pgsasl.hash_fault(NEW.password_hash) IS NULL THEN -- other faults are the CHECK's
         RAISE EXCEPTION '%', fault USING ERRCODE = 'check_violation', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME,
             COLUMN = 'password_hash', CONSTRAINT = 'smtp_users_password_hash_ceiling',
             HINT = 'Use a cheaper hash, or raise the ceiling in pgsasl.settings and in each mail server''s configuration.';
