@@ -77,7 +77,7 @@ release_run() (
     # unshare ignores INT and TERM. When it is killed, the kernel kills all that it started.
     setpriv --pdeathsig KILL unshare --mount --pid --ipc --fork --kill-child --propagation private -- \
         bash -euc "$RELEASE_ENTER" release "$root" "${@:2}" 9>&- &
-    trap 'kill -KILL $! 2>/dev/null' EXIT
+    trap 'kill -KILL $! 2>/dev/null || :' EXIT
     trap 'exit 143' INT TERM HUP
     wait $!
 )

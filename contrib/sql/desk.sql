@@ -79,6 +79,9 @@ DECLARE
     account pgsasl.accounts;
     standing text;
     throttled text;
+    max_memory_kb integer;
+    max_ms integer;
+    fault text; -- of the stored hash
 BEGIN
     SELECT * INTO u FROM pgsasl.smtp_users s WHERE s.username = user_status.username;
     IF NOT FOUND THEN
@@ -90,6 +93,8 @@ BEGIN
     END IF;
     SELECT * INTO account FROM pgsasl.accounts a WHERE a.account_id = u.account_id;
     standing := pgsasl.worse_standing(u.account_standing, account.standing);
+    SELECT s.hash_max_memory_kb, s.hash_max_ms INTO max_memory_kb, max_ms FROM pgsasl.settings s WHERE s.only_row;
+    fault := pgsasl.hash_fault(u.password_hash, max_memory_kb, max_ms);
     SELECT string_agg(host(c), ', ') INTO throttled FROM pgsasl.throttled_clients(u.username) AS c;
 
     RETURN QUERY VALUES
@@ -102,7 +107,7 @@ BEGIN
             standing = 'good'),
         ('expires', coalesce(date_trunc('second', u.expires_at)::text, 'never'), coalesce(u.expires_at > now(), true)),
         ('password', concat_ws(', ', substring(u.password_hash FROM '^\{[^}]+\}|^\$[^$]+\$|^SCRAM-SHA-256'),
-            'set at ' || date_trunc('second', u.password_changed_at)), pgsasl.hash_fault(u.password_hash) IS NULL),
+            'set at ' || date_trunc('second', u.password_changed_at), fault), fault IS NULL),
         ('addresses', coalesce(nullif(array_to_string(u.allowed_networks, ', '), ''), 'anywhere'), NULL),
         ('throttled from', coalesce(throttled, 'nowhere'), throttled IS NULL),
         ('last login', coalesce(nullif(concat_ws(' from ', date_trunc('second', u.last_login_at), host(u.last_login_from)),

@@ -3,13 +3,15 @@
 -- The plugin's list of schemes, plugin/hash/schemes.def, is written here as SQL by tests/lists/schemes.py. The tests
 -- compare both on a hundred thousand hashes.
 
--- Parses a stored hash as the plugin does. fault: why the plugin cannot verify it; NULL where it can. decoy: then, a
--- hash of the same scheme, cost and lengths that no password is known to match.
+-- Parses a stored hash as the plugin does. fault: why the plugin cannot verify it, whatever its ceiling; NULL where it can.
+-- decoy: then, a hash of the same scheme, cost and lengths that no password is known to match. memory_kb, work_ms: then,
+-- what computing it once takes, in KiB and in milliseconds of a server processor.
 --
 -- Each look-up of a name that does not exist calls it. So it cuts words off the hash one by one, which is much faster
 -- than a regular expression that captures them, and has no SET clause. It depends on no setting; callers who put
 -- operators of their own before those of pg_catalog deceive only themselves.
-CREATE OR REPLACE FUNCTION pgsasl.parse_hash(hash text, OUT fault text, OUT decoy text)
+CREATE OR REPLACE FUNCTION pgsasl.parse_hash(hash text, OUT fault text, OUT decoy text, OUT memory_kb bigint,
+    OUT work_ms bigint)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 AS $$
 DECLARE
@@ -35,7 +37,7 @@ DECLARE
     formed boolean := true;
     bounded boolean := true;
     bounds text;        -- of the numbers, in words
-    cost bigint; rounds bigint; version bigint := 0; m bigint; t bigint; p bigint; ln bigint; r bigint;
+    cost bigint; rounds bigint := 0; version bigint := 0; m bigint; t bigint; p bigint; ln bigint; r bigint;
 BEGIN
     IF hash IS NULL THEN
         fault := 'there is no hash';
@@ -111,6 +113,8 @@ BEGIN
         -- END LIST prefixes
         END;
     rest := substr(plain, length(prefix) + 1);
+    memory_kb := 0;
+    work_ms := 0;
     -- BEGIN LIST schemes
     IF prefix = '$y$' THEN
         zero := '.';
@@ -130,6 +134,8 @@ BEGIN
         bounded := bounded AND ln BETWEEN 1 AND 22
             AND r BETWEEN 0 AND 47
             AND ln + 1 < 16 * (r + 1) AND r + 1 <= (8388608 >> (ln + 1)::integer);
+        memory_kb := CASE WHEN bounded THEN ((r + 1) << (ln + 1)::integer) / 8 END;
+        work_ms := CASE WHEN bounded THEN ((r + 1) << (ln + 1)::integer) / 7000 END;
         bounds := 'ln 1 to 22, r 0 to 47';
     ELSIF prefix = '$7$' THEN
         zero := '.';
@@ -152,6 +158,8 @@ BEGIN
             AND r BETWEEN 1 AND 2097152
             AND p BETWEEN 1 AND 2097152
             AND ln < 16 * r AND r * p <= (8388608 >> ln::integer);
+        memory_kb := CASE WHEN bounded THEN ((r << ln::integer) + r * p) / 8 END;
+        work_ms := CASE WHEN bounded THEN ((r * p) << ln::integer) / 4000 END;
         bounds := 'ln 2 to 23, r 1 to 2097152, p 1 to 2097152';
     ELSIF prefix IN ('$2a$', '$2b$', '$2y$') THEN
         zero := '.';
@@ -166,6 +174,8 @@ BEGIN
         formed := formed AND length(word) = 31 AND word ~ crypt64;
         decoy := decoy || repeat(zero, length(word));
         bounded := bounded AND cost BETWEEN 4 AND 16;
+        memory_kb := CASE WHEN bounded THEN 4 END;
+        work_ms := CASE WHEN bounded THEN (1 << cost::integer) / 20 END;
         bounds := 'cost 4 to 16';
     ELSIF prefix = '$6$' THEN
         zero := '.';
@@ -181,6 +191,7 @@ BEGIN
         word := left(rest, 86); rest := substr(rest, 87);
         formed := formed AND length(word) = 86 AND word ~ crypt64;
         decoy := decoy || repeat(zero, length(word));
+        work_ms := CASE WHEN bounded THEN rounds / 4000 END;
         bounds := 'rounds 1000 to 5000000';
     ELSIF prefix = '$5$' THEN
         zero := '.';
@@ -196,6 +207,7 @@ BEGIN
         word := left(rest, 43); rest := substr(rest, 44);
         formed := formed AND length(word) = 43 AND word ~ crypt64;
         decoy := decoy || repeat(zero, length(word));
+        work_ms := CASE WHEN bounded THEN rounds / 2500 END;
         bounds := 'rounds 1000 to 5000000';
     ELSIF prefix IN ('$argon2id$', '$argon2i$', '$argon2d$') THEN
         zero := 'A';
@@ -222,6 +234,8 @@ BEGIN
             AND t BETWEEN 1 AND 2097152
             AND p BETWEEN 1 AND 131072
             AND version <> 17 AND version <> 18 AND 8 * p <= m AND t * m <= 16777216;
+        memory_kb := CASE WHEN bounded THEN m END;
+        work_ms := CASE WHEN bounded THEN t * m / 1000 END;
         bounds := 'version 16 to 19, m 8 to 1048576, t 1 to 2097152, p 1 to 131072';
     ELSIF prefix = 'SCRAM-SHA-256$' THEN
         zero := 'A';
@@ -238,6 +252,7 @@ BEGIN
         formed := formed AND length(rtrim(word, '=')) * 3 / 4 = 32 AND word ~ base64;
         decoy := decoy || rpad(repeat(zero, length(rtrim(word, '='))), length(word), '=');
         bounded := bounded AND rounds BETWEEN 1 AND 10000000;
+        work_ms := CASE WHEN bounded THEN rounds / 4000 END;
         bounds := 'rounds 1 to 10000000';
     ELSIF prefix = '{SCRAM-SHA-256}' THEN
         zero := 'A';
@@ -254,6 +269,7 @@ BEGIN
         formed := formed AND length(rtrim(word, '=')) * 3 / 4 = 32 AND word ~ base64;
         decoy := decoy || rpad(repeat(zero, length(rtrim(word, '='))), length(word), '=');
         bounded := bounded AND rounds BETWEEN 1 AND 10000000;
+        work_ms := CASE WHEN bounded THEN rounds / 4000 END;
         bounds := 'rounds 1 to 10000000';
     ELSIF prefix = '$pbkdf2-sha256$' THEN
         zero := 'A';
@@ -267,6 +283,7 @@ BEGIN
         formed := formed AND length(word) * 3 / 4 = 32 AND word ~ base64_dot;
         decoy := decoy || repeat(zero, length(word));
         bounded := bounded AND rounds BETWEEN 1 AND 10000000;
+        work_ms := CASE WHEN bounded THEN rounds / 4000 END;
         bounds := 'rounds 1 to 10000000';
     ELSIF prefix = '$pbkdf2-sha512$' THEN
         zero := 'A';
@@ -280,6 +297,7 @@ BEGIN
         formed := formed AND length(word) * 3 / 4 = 64 AND word ~ base64_dot;
         decoy := decoy || repeat(zero, length(word));
         bounded := bounded AND rounds BETWEEN 1 AND 10000000;
+        work_ms := CASE WHEN bounded THEN rounds / 2000 END;
         bounds := 'rounds 1 to 10000000';
     ELSIF prefix = '{PBKDF2}' THEN
         zero := '0';
@@ -293,6 +311,7 @@ BEGIN
         formed := formed AND length(word) / 2 = 20 AND word ~ hex;
         decoy := decoy || repeat(zero, length(word));
         bounded := bounded AND rounds BETWEEN 1 AND 10000000;
+        work_ms := CASE WHEN bounded THEN rounds / 4000 END;
         bounds := 'rounds 1 to 10000000';
     ELSIF prefix = '$scrypt$' THEN
         zero := 'A';
@@ -314,6 +333,8 @@ BEGIN
             AND r BETWEEN 1 AND 2097152
             AND p BETWEEN 1 AND 2097152
             AND ln < 16 * r AND r * p <= (8388608 >> ln::integer);
+        memory_kb := CASE WHEN bounded THEN ((r << ln::integer) + r * p) / 8 END;
+        work_ms := CASE WHEN bounded THEN ((r * p) << ln::integer) / 3000 END;
         bounds := 'ln 2 to 23, r 1 to 2097152, p 1 to 2097152';
     ELSIF prefix = '{SSHA256}' THEN
         zero := 'A';
@@ -342,14 +363,19 @@ BEGIN
     -- END LIST schemes
     ELSE
         fault := 'the hash is of no accepted scheme';
+        memory_kb := NULL;
+        work_ms := NULL;
         RETURN;
     END IF;
     IF NOT formed OR rest <> '' OR bounded IS NULL THEN -- a number that is none is NULL, and so are bounds of it
         fault := 'the hash is cut short or malformed';
-        decoy := NULL;
     ELSIF NOT bounded THEN
         fault := 'the cost of the hash is out of bounds: ' || bounds;
+    END IF;
+    IF fault IS NOT NULL THEN
         decoy := NULL;
+        memory_kb := NULL;
+        work_ms := NULL;
     END IF;
 END
 $$;
@@ -358,6 +384,21 @@ $$;
 CREATE OR REPLACE FUNCTION pgsasl.hash_fault(hash text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (pgsasl.parse_hash(hash)).fault;
+
+-- The same, also where the hash costs more than a ceiling. No part of it is a query, whose plan a log might show.
+CREATE OR REPLACE FUNCTION pgsasl.hash_fault(hash text, max_memory_kb bigint, max_ms bigint) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+AS $$
+DECLARE
+    parsed record := pgsasl.parse_hash(hash);
+BEGIN
+    RETURN CASE WHEN parsed.memory_kb > max_memory_kb THEN
+            format('the hash takes %s KiB of memory, more than hash_max_memory_kb (%s)', parsed.memory_kb, max_memory_kb)
+        WHEN parsed.work_ms > max_ms THEN
+            format('the hash takes about %s ms, more than hash_max_ms (%s)', parsed.work_ms, max_ms)
+        ELSE parsed.fault END;
+END
+$$;
 
 -- The hash with its scheme and cost kept, and its salt and digest overwritten: it belongs to nobody and costs as much
 -- to verify. NULL where the plugin cannot verify the hash.

@@ -21,8 +21,9 @@ $$;
 -- user_id and password_hash are NULL. It only reads, so it works on a hot standby.
 --
 -- The retired_ arrays have settings.retired_kept elements for any name, padded with NULL. The plugin computes a hash for
--- each element, so the time of a failure does not tell a user with retired passwords from one without, or from an unknown
--- name.
+-- each element. An unknown name gets the decoys of one user's hashes, current and retired: those of the user that the name,
+-- under a key, falls to. So unknown names cost what known ones do, as often as known ones do, and each of them always the
+-- same: the time of a failure tells none from the other.
 --
 -- It has few expressions outside of queries and few settings of its own, because PL/pgSQL prepares each of them again at
 -- each call. The settings that its plans need are set for the role.
@@ -41,6 +42,8 @@ DECLARE
     client_limit integer;
     networks cidr[];
     has_retired boolean;
+    place bigint;  -- of an unknown name among the users
+    model record;  -- the user that it is made like
     client_net cidr := pgsasl.client_net(client);
 BEGIN
     SELECT s.retired_kept, s.throttle_window, s.throttle_user_client, s.throttle_client, s.decoy_key, s.scram_iterations,
@@ -84,8 +87,19 @@ BEGIN
         SELECT d.deleted_at INTO find_user.deleted_at
         FROM pgsasl.deleted_users d WHERE d.username = find_user.username
         ORDER BY d.deleted_at DESC LIMIT 1;
-        SELECT pgsasl.decoy_of(newest.password_hash) INTO find_user.decoy_hash
-        FROM (SELECT u.password_hash FROM pgsasl.smtp_users u ORDER BY u.user_id DESC LIMIT 1) AS newest;
+        place := ('x' || left(encode(sha256(convert_to(concat(decoy_key, username), 'UTF8')), 'hex'), 16))::bit(64)::bigint;
+        SELECT u.user_id, u.password_hash INTO model
+        FROM pgsasl.smtp_users u WHERE hashint8extended(u.user_id, 0) >= place
+        ORDER BY hashint8extended(u.user_id, 0) LIMIT 1;
+        IF NOT FOUND THEN
+            SELECT u.user_id, u.password_hash INTO model
+            FROM pgsasl.smtp_users u ORDER BY hashint8extended(u.user_id, 0) LIMIT 1;
+        END IF;
+        decoy_hash := pgsasl.decoy_of(model.password_hash);
+        SELECT (array_agg(pgsasl.decoy_of(k.password_hash)) || retired_hashes)[:kept] INTO find_user.retired_hashes
+        FROM (SELECT r.password_hash FROM pgsasl.retired_passwords r WHERE r.user_id = model.user_id
+              ORDER BY r.accepted_until > now() DESC, r.retired_at DESC, r.retired_id DESC
+              LIMIT kept) AS k;
         IF strpos(username, '@') > 0 THEN
             local_part_known := EXISTS (
                 SELECT FROM pgsasl.smtp_users u WHERE u.username = split_part(find_user.username, '@', 1));

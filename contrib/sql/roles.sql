@@ -84,7 +84,7 @@ BEGIN
         UPDATE (username, password_hash, enabled, account_id, account_standing, expires_at, allowed_networks, app, note,
             rotation_grace)
         ON pgsasl.smtp_users TO pgsasl_operator;
-    GRANT SELECT ON pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons, pgsasl.migrations,
+    GRANT SELECT ON pgsasl.deleted_users, pgsasl.reasons, pgsasl.migrations, pgsasl.costly_hashes,
         pgsasl.rotation_stragglers, pgsasl.safe_to_revoke, pgsasl.idle_users TO pgsasl_operator;
     -- The CHECK of smtp_users calls hash_fault() and parse_hash() with the rights of the role that writes a hash.
     GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.worse_standing(text, text), pgsasl.hash_password(text),
@@ -105,10 +105,25 @@ BEGIN
     END IF;
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO pgsasl_auditor', current_database());
     GRANT USAGE ON SCHEMA pgsasl TO pgsasl_auditor;
-    GRANT SELECT ON pgsasl.auth_failures, pgsasl.deleted_users, pgsasl.settings, pgsasl.reasons, pgsasl.migrations, pgsasl.relays,
+    GRANT SELECT ON pgsasl.auth_failures, pgsasl.deleted_users, pgsasl.costly_hashes, pgsasl.reasons, pgsasl.migrations, pgsasl.relays,
         pgsasl.failures_in_words, pgsasl.failures_by_reason, pgsasl.failures_by_client, pgsasl.failures_by_account,
         pgsasl.top_stale, pgsasl.rotation_stragglers, pgsasl.safe_to_revoke, pgsasl.idle_users TO pgsasl_auditor;
     GRANT EXECUTE ON FUNCTION pgsasl.schema_version(), pgsasl.worse_standing(text, text), pgsasl.client_net(inet),
         pgsasl.explain(text, timestamptz, interval), pgsasl.user_status(text) TO pgsasl_auditor;
+END
+$$;
+
+-- Both read the settings, but not the key that chooses decoys.
+DO $$
+DECLARE
+    readable text := (SELECT string_agg(quote_ident(a.attname), ', ') FROM pg_catalog.pg_attribute a
+                      WHERE a.attrelid = 'pgsasl.settings'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+                          AND a.attname <> 'decoy_key');
+    reader text;
+BEGIN
+    FOR reader IN SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.rolname IN ('pgsasl_operator', 'pgsasl_auditor') LOOP
+        EXECUTE format('REVOKE SELECT ON pgsasl.settings FROM %I', reader);
+        EXECUTE format('GRANT SELECT (%s) ON pgsasl.settings TO %I', readable, reader);
+    END LOOP;
 END
 $$;

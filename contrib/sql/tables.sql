@@ -12,7 +12,9 @@ CREATE TABLE IF NOT EXISTS pgsasl.settings (
     throttle_user_client integer  DEFAULT 20 CHECK (throttle_user_client BETWEEN 1 AND 10000),
     throttle_client      integer  DEFAULT 500 CHECK (throttle_client BETWEEN 1 AND 10000),
     decoy_key            text     NOT NULL DEFAULT replace(gen_random_uuid()::text || gen_random_uuid(), '-', ''),
-    scram_iterations     integer  NOT NULL DEFAULT 4096 CHECK (scram_iterations BETWEEN 1 AND 10000000)
+    scram_iterations     integer  NOT NULL DEFAULT 4096 CHECK (scram_iterations BETWEEN 1 AND 10000000),
+    hash_max_memory_kb   integer  NOT NULL DEFAULT 262144 CHECK (hash_max_memory_kb BETWEEN 1024 AND 1048576),
+    hash_max_ms          integer  NOT NULL DEFAULT 2000 CHECK (hash_max_ms BETWEEN 100 AND 20000)
 );
 COMMENT ON COLUMN pgsasl.settings.only_row IS 'always true: it limits the table to one row';
 COMMENT ON COLUMN pgsasl.settings.bcrypt_cost IS 'cost of the hashes that add_user, set_password and rotate_password make';
@@ -26,9 +28,14 @@ COMMENT ON COLUMN pgsasl.settings.throttle_user_client IS
 COMMENT ON COLUMN pgsasl.settings.throttle_client IS
     'number of failures within throttle_window after which a client network is throttled for all names; NULL: never';
 COMMENT ON COLUMN pgsasl.settings.decoy_key IS
-    'random; makes the salts that SCRAM-SHA-256 shows for names without a verifier';
+    'random; chooses for each unknown name the user whose hashes are its decoys, and makes the salts that SCRAM-SHA-256 '
+    'shows for names without a verifier';
 COMMENT ON COLUMN pgsasl.settings.scram_iterations IS
     'iteration count that SCRAM-SHA-256 shows for names without a verifier: keep the verifiers at this count';
+COMMENT ON COLUMN pgsasl.settings.hash_max_memory_kb IS
+    'memory in KiB that a hash that is stored may take; the plugin has a ceiling of its own';
+COMMENT ON COLUMN pgsasl.settings.hash_max_ms IS
+    'time that a hash that is stored may take, in milliseconds of a server processor; the plugin has a ceiling of its own';
 INSERT INTO pgsasl.settings DEFAULT VALUES ON CONFLICT DO NOTHING;
 
 CREATE TABLE IF NOT EXISTS pgsasl.accounts (
@@ -75,6 +82,9 @@ CREATE TABLE IF NOT EXISTS pgsasl.smtp_users (
     CONSTRAINT smtp_users_password_hash_scheme CHECK (pgsasl.hash_fault(password_hash) IS NULL)
 ) WITH (fillfactor = 90);
 CREATE INDEX IF NOT EXISTS smtp_users_account_id_idx ON pgsasl.smtp_users (account_id);
+-- The users in a ring, in an order that is fixed and even: an unknown name gets the decoys of the next user. Another user
+-- changes the decoys of few names, and gaps between ids change nothing.
+CREATE INDEX IF NOT EXISTS smtp_users_ring_idx ON pgsasl.smtp_users (hashint8extended(user_id, 0));
 
 -- Previous passwords of a user, inserted by trigger. The newest settings.retired_kept of each user are kept.
 CREATE TABLE IF NOT EXISTS pgsasl.retired_passwords (

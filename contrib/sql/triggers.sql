@@ -12,7 +12,34 @@ CREATE OR REPLACE TRIGGER password_changed BEFORE UPDATE ON pgsasl.smtp_users
     FOR EACH ROW WHEN (NEW.password_hash IS DISTINCT FROM OLD.password_hash)
     EXECUTE FUNCTION pgsasl.stamp_password_change();
 
--- Keeps the old hash in retired_passwords, for rotation_grace or for the grace that store_hashes() has set, and deletes the user's oldest ones beyond settings.retired_kept. Passwords that
+-- Refuses a hash that costs more than settings allow, when it is written. It is not part of the CHECK, which PostgreSQL
+-- evaluates at each change of a row: after the ceiling was lowered, a user above it could not be disabled.
+CREATE OR REPLACE FUNCTION pgsasl.check_hash_ceiling() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    max_memory_kb integer;
+    max_ms integer;
+    fault text;
+BEGIN
+    SELECT s.hash_max_memory_kb, s.hash_max_ms INTO max_memory_kb, max_ms FROM pgsasl.settings s WHERE s.only_row;
+    fault := pgsasl.hash_fault(NEW.password_hash, max_memory_kb, max_ms);
+    IF fault IS NOT NULL AND pgsasl.hash_fault(NEW.password_hash) IS NULL THEN -- other faults are the CHECK's
+        RAISE EXCEPTION '%', fault USING ERRCODE = 'check_violation', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME,
+            COLUMN = 'password_hash', CONSTRAINT = 'smtp_users_password_hash_ceiling',
+            HINT = 'Use a cheaper hash, or raise the ceiling in pgsasl.settings and in each mail server''s configuration.';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER hash_inserted BEFORE INSERT ON pgsasl.smtp_users
+    FOR EACH ROW EXECUTE FUNCTION pgsasl.check_hash_ceiling();
+CREATE OR REPLACE TRIGGER hash_updated BEFORE UPDATE ON pgsasl.smtp_users
+    FOR EACH ROW WHEN (NEW.password_hash IS DISTINCT FROM OLD.password_hash)
+    EXECUTE FUNCTION pgsasl.check_hash_ceiling();
+
+-- Keeps the old hash in retired_passwords, for rotation_grace or for the grace that store_hashes() has set, and deletes the
+-- user's oldest ones beyond settings.retired_kept. Passwords that
 -- no longer log in are deleted before those that still do, whatever their age, so that a promised grace is kept as long as
 -- there is room. A hash that the plugin cannot verify is not kept.
 CREATE OR REPLACE FUNCTION pgsasl.retire_password() RETURNS trigger

@@ -77,3 +77,11 @@ FROM pgsasl.smtp_users u LEFT JOIN pgsasl.accounts a ON a.account_id = u.account
 WHERE u.enabled AND coalesce(u.expires_at > now(), true)
     AND coalesce(u.last_login_at, u.created_at) < now() - interval '30 days'
 ORDER BY 8 DESC;
+
+-- Users whose hash costs more than settings allow. A plugin with the same ceiling answers them as it answers users with
+-- an unusable hash. hash_max_memory_kb or hash_max_ms was lowered, or the hash was written by a role that runs no triggers.
+CREATE OR REPLACE VIEW pgsasl.costly_hashes WITH (security_barrier) AS
+SELECT u.username, u.app, h.memory_kb, h.work_ms
+FROM pgsasl.smtp_users u CROSS JOIN pgsasl.settings s, pgsasl.parse_hash(u.password_hash) AS h
+WHERE h.memory_kb > s.hash_max_memory_kb OR h.work_ms > s.hash_max_ms
+ORDER BY h.memory_kb DESC, h.work_ms DESC;

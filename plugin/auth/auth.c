@@ -36,6 +36,7 @@ static void check_password(struct auth_run *run)
         .len = credentials->password_len,
         .user = &run->user,
         .live = run->live,
+        .ceiling = &run->backend->ceiling,
         .decoy = &run->user.decoy,
         .acceptable = run->failed == 0 && run->attempt->canon_ok,
         .diagnose = run->backend->options.diagnose,
@@ -51,7 +52,8 @@ static void check_password(struct auth_run *run)
         return;
     run->verified = result == PASSWORD_RIGHT || result == PASSWORD_RIGHT_RETIRED;
     run->failed |= password_verdict[result].failed;
-    run_set_detail(run, password_verdict[result].detail);
+    run_set_detail(
+        run, result == PASSWORD_UNUSABLE ? run->user.hash_fault : password_verdict[result].detail);
     if (result == PASSWORD_STALE)
         run_fail_stale(run, run->retired);
 }

@@ -89,6 +89,20 @@ static void open_cache(struct backend *backend)
             error);
 }
 
+static struct lookup *open_lookup(struct backend *backend, struct pg *pg)
+{
+    const struct options *options = &backend->options;
+    const struct lookup_parts parts = {
+        .pg = pg,
+        .query = options->user_query,
+        .ceiling = backend->ceiling,
+        .decoy_key = options->conninfo,
+        .log = &backend->log,
+    };
+
+    return lookup_new(&parts, &backend->fault);
+}
+
 /* False: no memory. */
 static bool open_all(struct backend *backend)
 {
@@ -109,7 +123,7 @@ static bool open_all(struct backend *backend)
 
     backend->audit = audit_new(&parts, &backend->fault);
     if (lookups != NULL)
-        backend->lookup = lookup_new(lookups, options->user_query, &backend->log, &backend->fault);
+        backend->lookup = open_lookup(backend, lookups);
     open_cache(backend);
     return backend->audit != NULL && (lookups == NULL || backend->lookup != NULL);
 }
@@ -119,6 +133,8 @@ static bool configure(struct backend *backend, const struct options_source *sour
 {
     enum options_result read = options_read(source, &backend->log, &backend->options);
 
+    backend->ceiling.memory_kib = (uint64_t)backend->options.hash_max_memory_kb;
+    backend->ceiling.work_ms = (uint64_t)backend->options.hash_max_ms;
     if (read == OPTIONS_INVALID)
         backend->fault = "the configuration is faulty";
     return read != OPTIONS_NOT_CONFIGURED && backend->options.user_query != NULL &&

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/options.h"
+#include "hash/hash.h"
 
 struct audit;
 struct cache;
@@ -18,6 +19,7 @@ struct lookup;
 
 struct backend {
     struct options options;
+    struct hash_cost ceiling; /* of a stored hash, as the options say */
     struct log_sink log;
     struct lookup *lookup; /* NULL: not usable */
     struct audit *audit;

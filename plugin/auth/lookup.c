@@ -1,6 +1,6 @@
 /*
- * lookup.c: one parameterised query on the kept connection, and the decoy for names that do not
- * exist.
+ * lookup.c: one parameterised query on the kept connection, the ceiling for what it returns, and
+ * the decoy for names that do not exist.
  *
  * Whatever goes wrong is never read as "no such user".
  */
@@ -9,36 +9,50 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "auth/decoys.h"
 #include "pg/pg.h"
 
 struct lookup {
     struct pg *pg;
     struct pg_query query;
-    struct hash usual_decoy; /* like the last stored hash that was seen; under pg's lock */
+    struct hash_cost ceiling;
+    struct decoys *decoys; /* under pg's lock */
 };
 
 enum { PARAMETERS = 2 }; /* user name, client address */
 
-struct lookup *lookup_new(
-    struct pg *pg, const char *query, const struct log_sink *log, const char **fault_r)
+/* False, and one line in the log: the query has a parameter that is not filled. */
+static bool check_parameters(const struct lookup_parts *parts)
+{
+    int highest = pg_highest_parameter(parts->query);
+
+    if (highest > PARAMETERS)
+        log_line(parts->log, LOG_PROBLEM,
+            "pgsasl_user_query has the parameter $%d; only $1, the user name, and $2, the client "
+            "address, are filled",
+            highest);
+    return highest <= PARAMETERS;
+}
+
+struct lookup *lookup_new(const struct lookup_parts *parts, const char **fault_r)
 {
     static const unsigned types[PARAMETERS] = {PG_TEXT, PG_INET};
     struct lookup *lookup = calloc(1, sizeof *lookup);
 
     if (lookup == NULL) {
-        pg_free(pg);
+        pg_free(parts->pg);
         return NULL;
     }
-    lookup->pg = pg;
-    lookup->query = (struct pg_query){"pgsasl_user", query, PARAMETERS, types};
-    hash_decoy(NULL, &lookup->usual_decoy);
-    if (pg_highest_parameter(query) > PARAMETERS) {
-        *fault_r = "a query has a parameter that is not filled";
-        log_line(log, LOG_PROBLEM,
-            "pgsasl_user_query has the parameter $%d; only $1, the user name, and $2, the client "
-            "address, are filled",
-            pg_highest_parameter(query));
+    lookup->pg = parts->pg;
+    lookup->ceiling = parts->ceiling;
+    lookup->query = (struct pg_query){"pgsasl_user", parts->query, PARAMETERS, types};
+    lookup->decoys = decoys_new(parts->decoy_key);
+    if (lookup->decoys == NULL) {
+        lookup_free(lookup);
+        return NULL;
     }
+    if (!check_parameters(parts))
+        *fault_r = "a query has a parameter that is not filled";
     return lookup;
 }
 
@@ -47,7 +61,7 @@ void lookup_free(struct lookup *lookup)
     if (lookup == NULL)
         return;
     pg_free(lookup->pg);
-    hash_wipe(&lookup->usual_decoy);
+    decoys_free(lookup->decoys);
     free(lookup);
 }
 
@@ -96,13 +110,32 @@ static enum lookup_result find(struct lookup *lookup, const char *const *values,
     return result;
 }
 
-/* What an absent user's password is verified against. */
-static void choose_decoy(struct lookup *lookup, struct user *user)
+/* Makes a hash that costs too much unusable. Why; NULL: it does not. */
+static const char *apply_ceiling(const struct lookup *lookup, struct hash *hash)
 {
-    if (user->found && hash_is_usable(&user->hash))
-        hash_decoy(&user->hash, &lookup->usual_decoy);
-    if (!hash_is_usable(&user->decoy))
-        user->decoy = lookup->usual_decoy;
+    const char *excess = hash_is_usable(hash) ? hash_excess(hash, &lookup->ceiling) : NULL;
+
+    if (excess != NULL)
+        hash_wipe(hash);
+    return excess;
+}
+
+/*
+ * What is hashed in the place of a hash that is absent or unusable: for a user like the current
+ * hash, for a name that does not exist as the query says, and else like some hash seen before.
+ */
+static void choose_decoy(struct lookup *lookup, const char *username, struct user *user)
+{
+    const bool usable = user->found && hash_is_usable(&user->hash);
+
+    if (usable)
+        decoys_note(lookup->decoys, &user->hash);
+    if (hash_is_usable(&user->decoy))
+        return;
+    if (usable)
+        hash_decoy(&user->hash, &user->decoy);
+    else
+        decoys_choose(lookup->decoys, username, &user->decoy);
 }
 
 enum lookup_result lookup_user(struct lookup *lookup, const char *username,
@@ -120,8 +153,11 @@ enum lookup_result lookup_user(struct lookup *lookup, const char *username,
         return LOOKUP_UNAVAILABLE;
     }
     result = find(lookup, values, deadline, user_r, &why);
-    if (result == LOOKUP_DONE)
-        choose_decoy(lookup, user_r);
+    if (result == LOOKUP_DONE) {
+        user_r->hash_fault = apply_ceiling(lookup, &user_r->hash);
+        (void)apply_ceiling(lookup, &user_r->decoy);
+        choose_decoy(lookup, username, user_r);
+    }
     snprintf(why_r, LOOKUP_WHY_MAX, "%s", why);
     pg_leave(lookup->pg);
     return result;

@@ -22,13 +22,21 @@ enum lookup_result {
 
 enum { LOOKUP_WHY_MAX = 256 };
 
+/* Borrowed for the call, except where it says otherwise. */
+struct lookup_parts {
+    struct pg *pg;     /* lookup_free() gives it back, and so does lookup_new() when it fails */
+    const char *query; /* must live as long as the look-up */
+    struct hash_cost ceiling; /* a stored hash that costs more is unusable */
+    const char *decoy_key;    /* a secret that all processes of the site share */
+    const struct log_sink *log;
+};
+
 /*
- * Makes a look-up, which owns the reference pg; query must outlive it. NULL: no memory; pg is
- * released in that case as well. A parameter of query that the plugin does not fill is logged once,
- * and *fault_r then says what is wrong; otherwise *fault_r is not changed.
+ * Makes a look-up, which owns the reference pg. NULL: no memory. A parameter of query that the
+ * plugin does not fill is logged once, and *fault_r then says what is wrong; otherwise *fault_r is
+ * not changed.
  */
-struct lookup *lookup_new(
-    struct pg *pg, const char *query, const struct log_sink *log, const char **fault_r);
+struct lookup *lookup_new(const struct lookup_parts *parts, const char **fault_r);
 
 /* NULL is tolerated. */
 void lookup_free(struct lookup *lookup);

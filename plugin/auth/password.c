@@ -20,10 +20,12 @@ static const struct hash *work_for(
 }
 
 /* Parses a retired hash the first time it is needed, which in most attempts is never. */
-static const struct hash *retired_hash(struct retired *retired)
+static const struct hash *retired_hash(
+    const struct password_question *question, struct retired *retired)
 {
-    if (!retired->parsed)
-        (void)hash_parse(retired->stored, &retired->hash);
+    if (!retired->parsed && hash_parse(retired->stored, &retired->hash) &&
+        hash_excess(&retired->hash, question->ceiling) != NULL)
+        hash_wipe(&retired->hash);
     retired->parsed = true;
     return &retired->hash;
 }
@@ -54,7 +56,8 @@ static enum password_result check_cache(
     if (is_cached(question, &user->hash))
         return PASSWORD_RIGHT;
     for (size_t i = 0; i < user->retired_count; i++)
-        if (user->retired[i].accepted && is_cached(question, retired_hash(&user->retired[i]))) {
+        if (user->retired[i].accepted &&
+            is_cached(question, retired_hash(question, &user->retired[i]))) {
             *retired_r = &user->retired[i];
             return PASSWORD_RIGHT_RETIRED;
         }
@@ -80,7 +83,7 @@ static enum password_result check_current(const struct password_question *questi
 static enum password_result check_slot(
     const struct password_question *question, struct retired *retired)
 {
-    const struct hash *work = work_for(question, retired_hash(retired));
+    const struct hash *work = work_for(question, retired_hash(question, retired));
     enum hash_result result = hash_verify(work, question->password, question->len);
 
     if (!question->live || work != &retired->hash)

@@ -13,6 +13,7 @@
 
 struct cache;
 struct hash;
+struct hash_cost;
 struct retired;
 struct user;
 
@@ -35,12 +36,13 @@ struct password_question {
      * decoys: they are hashed, and the result is PASSWORD_WRONG.
      */
     struct user *user;
-    bool live;                /* false: treated as not found, whatever the row says */
-    const struct hash *decoy; /* verified against in place of a hash that is not usable */
-    bool acceptable;          /* no other check failed: a right password is accepted */
-    bool diagnose;            /* look for stale passwords and trimmed ends */
-    struct cache *cache;      /* of verified passwords; NULL: none */
-    const char *cache_user;   /* the user's name in the cache's entries */
+    bool live;                       /* false: treated as not found, whatever the row says */
+    const struct hash_cost *ceiling; /* a retired hash that costs more is unusable */
+    const struct hash *decoy;        /* verified against in place of a hash that is not usable */
+    bool acceptable;                 /* no other check failed: a right password is accepted */
+    bool diagnose;                   /* look for stale passwords and trimmed ends */
+    struct cache *cache;             /* of verified passwords; NULL: none */
+    const char *cache_user;          /* the user's name in the cache's entries */
 };
 
 /*

@@ -117,8 +117,10 @@ static bool check_current(struct auth_run *run, const struct proof *proof)
         return false;
     if (verifier)
         run_fail(run, REASON_BACKEND_UNAVAILABLE, "the proof could not be checked");
+    else if (hash_is_usable(hash))
+        run_fail(run, REASON_NO_SCRAM_VERIFIER, NULL);
     else
-        run_fail(run, hash_is_usable(hash) ? REASON_NO_SCRAM_VERIFIER : REASON_UNUSABLE_HASH, NULL);
+        run_fail(run, REASON_UNUSABLE_HASH, run->user.hash_fault);
     return false;
 }
 

@@ -39,6 +39,7 @@ struct user {
     bool deleted;           /* the user existed and was deleted */
     char *user_id;          /* NULL where the query has none */
     struct hash hash;       /* unusable where it is SQL NULL or cannot be verified */
+    const char *hash_fault; /* a constant: why lookup.c made it unusable; NULL: it did not */
     bool enabled;           /* default true; SQL NULL is false */
     bool expired;           /* default false */
     enum standing standing; /* default good; another word, or SQL NULL, is STANDING_UNKNOWN */

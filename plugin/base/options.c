@@ -58,6 +58,9 @@ static const struct option_row rows[] = {
     {{"pgsasl_verified_cache_ttl_s", "600"}, OPTION_INT, FIELD(verified_cache_ttl_s), 1, 86400,
         "seconds"},
     {{"pgsasl_diagnose", "yes"}, OPTION_BOOL, FIELD(diagnose), 0, 0, NULL},
+    {{"pgsasl_hash_max_memory_kb", "262144"}, OPTION_INT, FIELD(hash_max_memory_kb), 1024, 1048576,
+        "KiB"},
+    {{"pgsasl_hash_max_ms", "2000"}, OPTION_INT, FIELD(hash_max_ms), 100, 20000, "milliseconds"},
     {{"pgsasl_require_tls", "no"}, OPTION_BOOL, FIELD(require_tls), 0, 0, NULL},
     {{"pgsasl_trap_mechanisms", "none"}, OPTION_TRAPS, FIELD(trap_mechanisms), 0, 0, NULL},
 };

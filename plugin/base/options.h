@@ -25,6 +25,8 @@ struct options {
     long timeout_ms;
     long spool_max_kb;
     long verified_cache_ttl_s;
+    long hash_max_memory_kb; /* what computing a stored hash once may take */
+    long hash_max_ms;
     bool prepared_statements;
     bool diagnose;
     bool require_tls;

@@ -14,11 +14,16 @@
 #include "hash/scheme.h"
 #include "base/secret.h"
 
-#define SCHEME(id, prefix, form, bounds, zero, password_max, derive, manual) \
-    static bool id##_is_bounded(const struct hash_numbers *n)                \
-    {                                                                        \
-        (void)n;                                                             \
-        return bounds;                                                       \
+#define SCHEME(id, prefix, form, bounds, memory, work, zero, password_max, derive, manual) \
+    static bool id##_is_bounded(const struct hash_numbers *n)                              \
+    {                                                                                      \
+        (void)n;                                                                           \
+        return bounds;                                                                     \
+    }                                                                                      \
+    static struct hash_cost id##_cost(const struct hash_numbers *n)                        \
+    {                                                                                      \
+        (void)n;                                                                           \
+        return (struct hash_cost){memory, work};                                           \
     }
 #include "hash/schemes.def"
 
@@ -41,8 +46,8 @@
     {.kind = SCAN_DIGEST_AND_SALT, .alphabet = SCAN_##in, .digest_len = (len), .min = (low), .max = (high)}
 
 static const struct scheme schemes[] = {
-#define SCHEME(id, prefix, form, bounds, zero, password_max, derive, manual) \
-    {#id, prefix, form, id##_is_bounded, zero, password_max, derive_##derive},
+#define SCHEME(id, prefix, form, bounds, memory, work, zero, password_max, derive, manual) \
+    {#id, prefix, form, id##_is_bounded, id##_cost, zero, password_max, derive_##derive},
 #include "hash/schemes.def"
 };
 /* clang-format on */
@@ -94,6 +99,22 @@ bool hash_parse(const char *stored, struct hash *hash_r)
 bool hash_is_usable(const struct hash *hash)
 {
     return hash != NULL && hash->scheme != NULL;
+}
+
+struct hash_cost hash_cost(const struct hash *hash)
+{
+    return hash->scheme->cost(&hash->numbers);
+}
+
+const char *hash_excess(const struct hash *hash, const struct hash_cost *ceiling)
+{
+    struct hash_cost cost = hash_cost(hash);
+
+    if (cost.memory_kib > ceiling->memory_kib)
+        return "the stored hash takes more memory than pgsasl_hash_max_memory_kb";
+    if (cost.work_ms > ceiling->work_ms)
+        return "the stored hash takes more time than pgsasl_hash_max_ms";
+    return NULL;
 }
 
 static enum hash_result compare(

@@ -43,6 +43,12 @@ struct hash {
     size_t digest_len;
 };
 
+/* What computing a hash once takes. */
+struct hash_cost {
+    uint64_t memory_kib;
+    uint64_t work_ms; /* of a server processor, roughly; see schemes.def */
+};
+
 enum hash_result {
     HASH_ERROR = 0, /* no memory or a library failure: nothing is known; a temporary failure */
     HASH_UNUSABLE,  /* the stored hash denies every password */
@@ -52,12 +58,18 @@ enum hash_result {
 
 /*
  * Parses stored, which may be NULL. False, and hash_r unusable: empty, truncated, over-long, of no
- * accepted scheme, or of a cost that would take more than about 10 s or 1 GiB. Does no hashing.
+ * accepted scheme, or of a cost that no ceiling allows: about 20 s or 1 GiB. Does no hashing.
  */
 bool hash_parse(const char *stored, struct hash *hash_r);
 
 /* True if a password can be checked against hash. NULL is tolerated. */
 bool hash_is_usable(const struct hash *hash);
+
+/* What it takes to check a password against a usable hash. Does no hashing. */
+struct hash_cost hash_cost(const struct hash *hash);
+
+/* NULL where a usable hash costs no more than ceiling; else why not, naming the option. */
+const char *hash_excess(const struct hash *hash, const struct hash_cost *ceiling);
 
 /*
  * Blocks for as long as the hash is meant to take, whatever the password. Compares in constant

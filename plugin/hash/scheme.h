@@ -37,7 +37,7 @@ enum derive_result {
 typedef enum derive_result derive_function(const struct hash *hash, const char *password,
     size_t password_len, uint8_t digest_r[HASH_DIGEST_MAX]);
 
-#define SCHEME(id, prefix, form, bounds, zero, password_max, derive, manual) \
+#define SCHEME(id, prefix, form, bounds, memory, work, zero, password_max, derive, manual) \
     derive_function derive_##derive;
 #include "hash/schemes.def"
 
@@ -46,6 +46,7 @@ struct scheme {
     const char *name, *prefix;
     const struct scan_part *form;
     bool (*is_bounded)(const struct hash_numbers *n);
+    struct hash_cost (*cost)(const struct hash_numbers *n);
     char zero;
     size_t password_max;
     derive_function *derive;

@@ -21,12 +21,16 @@ modules=(libsasl2 libpq libssl libcrypto libargon2 libcrypt)
 mapfile -t -d ' ' cflags < <(pkg-config --cflags "${modules[@]}" | tr -d '\n')
 mapfile -t -d ' ' libs < <(pkg-config --libs libpq libssl libcrypto libargon2 libcrypt | tr -d '\n')
 
-# The plugin's files are compiled once, for all fuzzers.
+# The plugin's files are compiled once, for all fuzzers. Two folders may have a file of the same name: each has a folder of
+# objects, and the archive takes members of the same name (q).
 build() {
-    local name
-    printf '%s\0' "$top"/plugin/*/*.c | (cd "$work" && xargs -0 -n 4 -P "$(nproc)" clang "${flags[@]}" "${cflags[@]}" \
-        -fsanitize=fuzzer-no-link,address,undefined -c)
-    ar rc "$work/plugin.a" "$work"/*.o
+    local name folder
+    for folder in "$top"/plugin/*/; do
+        mkdir "$work/${folder#"$top/plugin/"}"
+        printf '%s\0' "$folder"*.c | (cd "$work/${folder#"$top/plugin/"}" && xargs -0 -n 4 -P "$(nproc)" clang "${flags[@]}" \
+            "${cflags[@]}" -fsanitize=fuzzer-no-link,address,undefined -c)
+    done
+    ar qcs "$work/plugin.a" "$work"/*/*.o
     for name in "${names[@]}"; do
         clang "${flags[@]}" "${cflags[@]}" -fsanitize=fuzzer,address,undefined -o "$work/$name" "$here/$name.c" \
             "$work/plugin.a" "${libs[@]}"

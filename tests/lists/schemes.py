@@ -101,6 +101,8 @@ class Scheme:
     prefix: str
     form: list
     bounds: str
+    memory: str
+    work: str
     zero: str
     manual: str
 
@@ -132,13 +134,14 @@ class Schemes:
             add(*arguments)
         self.check()
 
-    def add_scheme(self, name, prefix, form, bounds, zero, _password_max, _derive, manual):
+    # pylint: disable-next=too-many-arguments,too-many-positional-arguments
+    def add_scheme(self, name, prefix, form, bounds, memory, work, zero, _password_max, _derive, manual):
         """A row SCHEME()."""
         ((form_name, parts),) = calls(form)
         if form_name != "FORM" or not re.fullmatch(r"'[.A0]'", zero):
             raise Fault(f"{name}: the form or the zero character")
         parts = [self.part(*call) for call in calls(", ".join(parts))]
-        self.schemes.append(Scheme(name, literal(prefix), parts, bounds, zero[1], literal(manual)))
+        self.schemes.append(Scheme(name, literal(prefix), parts, bounds, memory, work, zero[1], literal(manual)))
 
     def add_wrapping(self, name, kind, *prefixes):
         """A row WRAPPING()."""
@@ -212,6 +215,10 @@ class Branch:
             self.bounded.append(self.expression(scheme.bounds, constants))
         if self.bounded:
             self.add("bounded := bounded AND " + f"\n{self.indent}    AND ".join(self.bounded) + ";")
+        for variable, amount in (("memory_kb", scheme.memory), ("work_ms", scheme.work)):
+            value = self.expression(amount, constants)
+            if value != "0":
+                self.add(f"{variable} := CASE WHEN bounded THEN {value} END;")
         if cost(scheme):
             self.add(f"bounds := {quoted(cost(scheme))};")
 
@@ -227,17 +234,17 @@ class Branch:
         """A C expression on numbers as SQL."""
         words = {"&&": "AND", "||": "OR", "==": "=", "!=": "<>"}
         sql = []
-        for word in re.findall(r"n->\w+|\w+|&&|\|\||[=!<>]=|<<|>>|[-+*<>()]|\S", bounds):
+        for word in re.findall(r"n->\w+|\w+|&&|\|\||[=!<>]=|<<|>>|[-+*/<>()]|\S", bounds):
             if word.startswith("n->"):
                 if word[3:] not in [part.name for part in self.scheme.form]:
                     raise Fault(f"{self.scheme.name}: the form has no {word}")
                 sql.append(word[3:])
             elif word in constants or word in words:
                 sql.append(str(constants.get(word, words.get(word))))
-            elif re.fullmatch(r"\d+|[+*<()]|<=|<<|>>", word):
+            elif re.fullmatch(r"\d+|[+*/<()]|<=|<<|>>", word):
                 sql.append(word)
             else:
-                raise Fault(f"{self.scheme.name}: {word} in its bounds")
+                raise Fault(f"{self.scheme.name}: {word} in its bounds or cost")
         text = re.sub(r"\( | \)", lambda m: m[0].strip(), " ".join(sql))
         return re.sub(r"(<<|>>) (\(.*?\)|\w+)", r"\1 \2::integer", text)
 

@@ -32,7 +32,7 @@ SELECT row_eq(format('SELECT user_id, password_hash, deleted_at FROM pgsasl.find
 FROM unnest(ARRAY['nobody', 'APP', ' app', 'app ', 'app%', '', 'app''--', 'app@example.com', repeat('x', 100000)]) AS name;
 SELECT row_eq($$SELECT user_id, throttled FROM pgsasl.find_user(NULL, NULL)$$, ROW(NULL::bigint, false), 'no name at all');
 SELECT is((pgsasl.find_user('nobody', NULL)).decoy_hash, left(password_hash, 7) || repeat('.', 53),
-    'the decoy is of the newest user''s scheme and cost')
+    'the decoy is of the users'' scheme and cost')
 FROM pgsasl.smtp_users WHERE user_id = :other;
 
 CREATE FUNCTION expired(at timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -94,6 +94,43 @@ SELECT count(*) FROM generate_series(1, 20) AS n, pgsasl.find_user('user' || n, 
 SELECT count(*) FROM generate_series(1, 20) AS n, pgsasl.find_user('nobody' || n, NULL) \g /dev/null
 SELECT is(seq_scan, :scans::bigint, 'neither a user nor an unknown name costs a scan of the table')
 FROM pg_stat_xact_user_tables WHERE relid = 'pgsasl.smtp_users'::regclass;
+
+-- An unknown name is like one of the users: 200 of cost 10, 100 of cost 11 of whom half have retired passwords of another
+-- scheme.
+DELETE FROM pgsasl.smtp_users;
+INSERT INTO pgsasl.smtp_users (username, password_hash)
+SELECT 'old' || n, '$2b$10$' || repeat('x', 53) FROM generate_series(1, 200) AS n;
+INSERT INTO pgsasl.smtp_users (username, password_hash)
+SELECT 'new' || n, '$2b$11$' || repeat('x', 53) FROM generate_series(1, 100) AS n;
+INSERT INTO pgsasl.retired_passwords (user_id, password_hash, accepted_until)
+SELECT user_id, '$6$salt$' || repeat('x', 86), now() FROM pgsasl.smtp_users WHERE username LIKE 'new%' AND user_id % 2 = 0;
+CREATE FUNCTION look() RETURNS TABLE (name text, decoy text, retired text[]) LANGUAGE sql AS $$
+    SELECT n.name, f.decoy_hash, f.retired_hashes
+    FROM (SELECT 'nobody' || i FROM generate_series(1, 1000) AS i) AS n (name), pgsasl.find_user(n.name, NULL) AS f
+$$;
+CREATE TEMPORARY TABLE before AS SELECT * FROM look();
+SELECT results_eq('SELECT DISTINCT decoy, retired FROM before ORDER BY 1, 2', format($$VALUES
+    (%1$L, %2$L::text[]), (%3$L, %4$L::text[]), (%3$L, %2$L::text[])$$,
+    '$2b$10$' || repeat('.', 53), '{NULL,NULL}', '$2b$11$' || repeat('.', 53),
+    ARRAY['$6$....$' || repeat('.', 86), NULL]), 'unknown names are like all kinds of users, and only like them');
+SELECT cmp_ok(count(*) FILTER (WHERE decoy LIKE '$2b$11%'), '>=', 200::bigint, 'a third is like a third of the users') FROM before;
+SELECT cmp_ok(count(*) FILTER (WHERE decoy LIKE '$2b$11%'), '<=', 470::bigint, 'and no more') FROM before;
+SELECT results_eq('SELECT * FROM look()', 'SELECT * FROM before', 'the same name always gets the same');
+INSERT INTO pgsasl.smtp_users (username, password_hash)
+SELECT 'added' || n, '$2b$12$' || repeat('x', 53) FROM generate_series(1, 3) AS n;
+SELECT cmp_ok(count(*), '<', 50::bigint, 'three more users change few names')
+FROM before b JOIN look() l USING (name) WHERE (b.decoy, b.retired) IS DISTINCT FROM (l.decoy, l.retired);
+SELECT is_empty($$SELECT b.*, l.decoy FROM before b JOIN look() l USING (name)
+    WHERE (b.decoy, b.retired) IS DISTINCT FROM (l.decoy, l.retired) AND l.decoy NOT LIKE '$2b$12%'$$,
+    'and those become like the new users');
+DELETE FROM pgsasl.smtp_users WHERE username LIKE 'added%';
+SELECT results_eq('SELECT * FROM look()', 'SELECT * FROM before', 'all is as before when they are gone');
+UPDATE pgsasl.settings SET decoy_key = 'another';
+SELECT cmp_ok(count(*), '>=', 200::bigint, 'under another key many names get the decoy of another kind of user')
+FROM before b JOIN look() l USING (name) WHERE b.decoy <> l.decoy;
+SELECT is((pgsasl.find_user(name, NULL)).retired_accepted, '{NULL,NULL}', 'no decoy of a retired password logs in')
+FROM before WHERE retired <> '{NULL,NULL}' LIMIT 1;
+SELECT isnt(decoy_key, '', 'the key is random') FROM pgsasl.settings;
 
 SELECT * FROM finish();
 ROLLBACK;

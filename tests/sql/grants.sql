@@ -29,6 +29,10 @@ CREATE FUNCTION rights_of(role text) RETURNS SETOF text LANGUAGE sql AS $$
         AND has_sequence_privilege(role, c.oid, 'USAGE, SELECT, UPDATE')
     ORDER BY 1
 $$;
+CREATE FUNCTION readable_settings() RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(a.attname, ',' ORDER BY a.attnum) FROM pg_attribute a
+    WHERE a.attrelid = 'pgsasl.settings'::regclass AND a.attnum > 0 AND a.attname <> 'decoy_key'
+$$;
 CREATE ROLE pgsasl_test_nobody;
 
 -- the roles themselves
@@ -56,10 +60,11 @@ SELECT results_eq($$SELECT executable_by('pgsasl_operator')$$,
     'what operators may call');
 SELECT results_eq($$SELECT rights_of('pgsasl_operator') ORDER BY 1$$, ARRAY[
     'accounts delete', 'accounts select', 'accounts(name,standing) insert', 'accounts(name,standing) update',
-    'deleted_users select', 'idle_users select', 'migrations select', 'reasons select',
+    'costly_hashes select', 'deleted_users select', 'idle_users select', 'migrations select', 'reasons select',
     'retired_passwords(accepted_until) update',
     'retired_passwords(retired_id,user_id,retired_at,accepted_until,last_used_at,last_used_from) select',
-    'rotation_stragglers select', 'safe_to_revoke select', 'settings select', 'smtp_users delete',
+    'rotation_stragglers select', 'safe_to_revoke select',
+    'settings(' || readable_settings() || ') select', 'smtp_users delete',
     'smtp_users(user_id,username,enabled,account_id,account_standing,expires_at,allowed_networks,app,note,rotation_grace,'
         'created_at,password_changed_at,last_login_at,last_login_from) select',
     'smtp_users(username,password_hash,enabled,account_id,account_standing,expires_at,allowed_networks,app,note,'
@@ -70,10 +75,11 @@ SELECT results_eq($$SELECT rights_of('pgsasl_operator') ORDER BY 1$$, ARRAY[
 SELECT results_eq($$SELECT executable_by('pgsasl_auditor')$$, ARRAY['client_net', 'explain', 'schema_version', 'user_status', 'worse_standing'],
     'what auditors may call');
 SELECT results_eq($$SELECT rights_of('pgsasl_auditor')$$,
-    ARRAY['auth_failures select', 'deleted_users select', 'failures_by_account select', 'failures_by_client select',
+    ARRAY['auth_failures select', 'costly_hashes select', 'deleted_users select', 'failures_by_account select', 'failures_by_client select',
         'failures_by_reason select', 'failures_in_words select', 'idle_users select', 'migrations select',
         'reasons select', 'relays select',
-        'rotation_stragglers select', 'safe_to_revoke select', 'settings select', 'top_stale select'],
+        'rotation_stragglers select', 'safe_to_revoke select',
+        'settings(' || readable_settings() || ') select', 'top_stale select'],
     'what auditors may touch');
 
 -- and as they find it
@@ -131,6 +137,10 @@ SELECT denies('pgsasl_operator', statement) FROM unnest(ARRAY[
     'DELETE FROM pgsasl.deleted_users', 'UPDATE pgsasl.settings SET bcrypt_cost = 10', 'TRUNCATE pgsasl.smtp_users',
     'ALTER TABLE pgsasl.smtp_users DISABLE TRIGGER ALL']) AS statement;
 
+SELECT permits(role, 'SELECT bcrypt_cost, hash_max_ms FROM pgsasl.settings')
+FROM unnest(ARRAY['pgsasl_operator', 'pgsasl_auditor']) AS role;
+SELECT denies(role, 'SELECT decoy_key FROM pgsasl.settings')
+FROM unnest(ARRAY['pgsasl_operator', 'pgsasl_auditor']) AS role;
 SELECT permits('pgsasl_auditor', 'SELECT * FROM pgsasl.auth_failures');
 SELECT permits('pgsasl_auditor', 'SELECT * FROM pgsasl.deleted_users');
 SELECT permits('pgsasl_auditor', 'SELECT * FROM pgsasl.' || name)

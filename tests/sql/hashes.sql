@@ -5,7 +5,7 @@ SELECT * FROM no_plan();
 
 SELECT pgsasl.add_user('app', 'a long password', pgsasl.add_account('shop')) AS app \gset
 
-CREATE TEMPORARY TABLE corpus (hash text, decoy text);
+CREATE TEMPORARY TABLE corpus (hash text, decoy text, memory_kb bigint, work_ms bigint);
 \set corpus `echo "$HASH_CORPUS"`
 COPY corpus FROM :'corpus';
 SELECT cmp_ok(count(decoy), '>=', 10000::bigint, 'there are hashes that the plugin can verify') FROM corpus;
@@ -14,6 +14,14 @@ SELECT is_empty($$
     SELECT hash, c.decoy AS plugin, p.decoy AS here, fault FROM corpus c, pgsasl.parse_hash(hash) AS p
     WHERE p.decoy IS DISTINCT FROM c.decoy OR (fault IS NULL) <> (p.decoy IS NOT NULL)$$,
     'the table accepts what the plugin can verify, and nothing else, and both make the same decoys');
+SELECT is_empty($$
+    SELECT c.*, p.memory_kb AS memory_here, p.work_ms AS work_here FROM corpus c, pgsasl.parse_hash(hash) AS p
+    WHERE (p.memory_kb, p.work_ms) IS DISTINCT FROM (c.memory_kb, c.work_ms)$$,
+    'table and plugin agree on what each hash costs, so on all that a ceiling refuses');
+SELECT cmp_ok(count(*) FILTER (WHERE work_ms > 2000), '>=', 20::bigint, 'there are hashes above the default of hash_max_ms')
+FROM corpus;
+SELECT cmp_ok(count(*) FILTER (WHERE memory_kb > 262144), '>=', 20::bigint, 'there are hashes above that of hash_max_memory_kb')
+FROM corpus;
 SELECT is_empty('SELECT decoy, pgsasl.hash_fault(decoy) FROM corpus WHERE pgsasl.hash_fault(decoy) IS NOT NULL
     AND decoy IS NOT NULL', 'each decoy is a hash that can be verified');
 
@@ -38,7 +46,42 @@ FROM (VALUES (NULL, 'there is no hash'), ('', 'the hash is of no accepted scheme
     ('$2b$17$' || repeat('x', 53), 'the cost of the hash is out of bounds: cost 4 to 16'),
     (repeat('x', 640), 'the hash is longer than 639 bytes')) AS t (hash, fault);
 
--- the CHECK of smtp_users is that
+-- what a ceiling refuses
+SELECT is(pgsasl.hash_fault(hash, 262144, 2000), fault, coalesce(fault, 'within the ceiling: ' || hash))
+FROM (VALUES
+    ('$2b$15$' || repeat('x', 53), NULL),
+    ('$2b$16$' || repeat('x', 53), 'the hash takes about 3276 ms, more than hash_max_ms (2000)'),
+    ('$argon2id$v=19$m=262144,t=3,p=1$c2FsdHNhbHQ$' || repeat('A', 43), NULL),
+    ('$argon2id$v=19$m=262145,t=3,p=1$c2FsdHNhbHQ$' || repeat('A', 43),
+        'the hash takes 262145 KiB of memory, more than hash_max_memory_kb (262144)'),
+    ('$argon2id$v=19$m=1048576,t=3,p=4$c2FsdHNhbHQ$' || repeat('A', 43),
+        'the hash takes 1048576 KiB of memory, more than hash_max_memory_kb (262144)'),
+    ('$argon2id$v=19$m=262144,t=8,p=1$c2FsdHNhbHQ$' || repeat('A', 43),
+        'the hash takes about 2097 ms, more than hash_max_ms (2000)'),
+    ('$2b$10$short', 'the hash is cut short or malformed')) AS t (hash, fault);
+
+-- settings' ceiling is refused when a hash is written, and at no other change of the row
+SELECT throws_ok(format('UPDATE pgsasl.smtp_users SET password_hash = %L', hash), '23514', message, 'refused: ' || message)
+FROM (VALUES ('$2b$16$' || repeat('x', 53), 'the hash takes about 3276 ms, more than hash_max_ms (2000)'),
+    ('$argon2id$v=19$m=1048576,t=3,p=4$c2FsdHNhbHQ$' || repeat('A', 43),
+        'the hash takes 1048576 KiB of memory, more than hash_max_memory_kb (262144)')) AS t (hash, message);
+SELECT throws_ok(format($$INSERT INTO pgsasl.smtp_users (username, password_hash) VALUES ('new', %L)$$,
+    '$2b$16$' || repeat('x', 53)), '23514', NULL, 'refused in an INSERT as well');
+UPDATE pgsasl.settings SET hash_max_ms = 4000, hash_max_memory_kb = 1048576;
+SELECT lives_ok(format('UPDATE pgsasl.smtp_users SET password_hash = %L', hash), 'a higher ceiling: ' || left(hash, 30))
+FROM (VALUES ('$argon2id$v=19$m=1048576,t=3,p=4$c2FsdHNhbHQ$' || repeat('A', 43)), ('$2b$16$' || repeat('x', 53))) AS t (hash);
+UPDATE pgsasl.settings SET hash_max_ms = 2000, hash_max_memory_kb = 262144;
+SELECT results_eq('SELECT username, memory_kb, work_ms FROM pgsasl.costly_hashes',
+    $$VALUES ('app' COLLATE "C", 4::bigint, 3276::bigint)$$, 'costly_hashes names who is above a ceiling that was lowered');
+SELECT lives_ok('UPDATE pgsasl.smtp_users SET enabled = false', 'and they can be disabled all the same');
+UPDATE pgsasl.smtp_users SET enabled = true, password_hash = pgsasl.hash_password('a long password');
+SELECT is_empty('SELECT * FROM pgsasl.costly_hashes', 'none is above it');
+SELECT throws_ok('UPDATE pgsasl.settings SET ' || setting, '23514', NULL, 'no such ceiling: ' || setting)
+FROM unnest(ARRAY['hash_max_ms = 99', 'hash_max_ms = 20001', 'hash_max_memory_kb = 1023', 'hash_max_memory_kb = 1048577'])
+    AS setting;
+UPDATE pgsasl.settings SET hash_max_ms = 20000, hash_max_memory_kb = 1048576; -- for what follows
+
+-- the CHECK of smtp_users is the plugin's own bounds
 CREATE TEMPORARY TABLE accepted (hash text);
 \set vectors `sed -n 's/^     "\(.*\)"},$/\1/p' "$HASH_VECTORS"`
 INSERT INTO accepted SELECT unnest(string_to_array(:'vectors', E'\n'));

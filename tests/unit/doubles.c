@@ -27,6 +27,7 @@ struct backend *double_backend(void)
     backend.options.timeout_ms = 1000;
     backend.options.diagnose = true;
     backend.options.conninfo = conninfo;
+    backend.ceiling = (struct hash_cost){.memory_kib = 262144, .work_ms = 2000};
     backend.lookup = (struct lookup *)&backend; /* never looked into: lookup_user() is a double */
     return &backend;
 }
@@ -41,7 +42,8 @@ enum lookup_result lookup_user(struct lookup *lookup, const char *username,
     (void)deadline;
     double_lookup.calls++;
     *user_r = double_lookup.row;
-    hash_parse(double_lookup.row.hash.text, &user_r->hash);
+    hash_parse(
+        double_lookup.row.hash_fault == NULL ? double_lookup.row.hash.text : "", &user_r->hash);
     hash_decoy(&user_r->hash, &user_r->decoy);
     why_r[0] = '\0';
     return double_lookup.result;

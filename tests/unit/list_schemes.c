@@ -1,10 +1,12 @@
 /*
  * list_schemes.c: prints stored hashes with the plugin's decoys of them, for tests/sql/hashes.sql.
  *
- * One line each, as COPY reads it: the hash, a tab, the decoy or \N where the hash is unusable. The
- * hashes are the vectors, and hashes made from the list of schemes on both sides of each bound;
+ * One line each, as COPY reads it: the hash, the decoy, the memory and the work of computing it,
+ * separated by tabs; the last three are \N where the hash is unusable. The hashes are the vectors,
+ * and hashes made from the list of schemes on both sides of each bound and of the default ceilings;
  * all of these in every wrapping of Dovecot, cut short, and altered.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,10 +34,11 @@ static void print(const char *stored)
     if (hash_parse(stored, &hash)) {
         hash_decoy(&hash, &decoy);
         put_text(decoy.text);
+        printf(
+            "\t%" PRIu64 "\t%" PRIu64 "\n", hash_cost(&hash).memory_kib, hash_cost(&hash).work_ms);
     } else {
-        fputs("\\N", stdout);
+        puts("\\N\t\\N\t\\N");
     }
-    putchar('\n');
 }
 
 /* Cut at each place, and with another character at each place. */
@@ -70,9 +73,18 @@ static void print_sample(const struct sample *sample, const char *stored)
     samples_wrapped(stored, print);
 }
 
+static void print_at_ceiling(const struct sample *sample, const char *stored)
+{
+    (void)sample;
+    print(stored);
+}
+
 int main(void)
 {
+    static const struct hash_cost ceiling = {262144, 2000};
+
     samples_at_bounds(print_sample);
+    samples_at_ceiling(&ceiling, print_at_ceiling);
     for (size_t i = 0; i < sizeof hash_vectors / sizeof *hash_vectors; i++) {
         struct hash hash;
 

@@ -270,6 +270,70 @@ void samples_at_bounds(void (*visit)(const struct sample *sample, const char *st
     }
 }
 
+/* 0: usable and no more than ceiling; 1: usable and more; 2: not usable. */
+static int cost_class(
+    struct sample sample, size_t i, uint64_t value, const struct hash_cost *ceiling)
+{
+    char stored[SAMPLE_MAX];
+    struct hash hash;
+
+    sample.value[i] = value;
+    if (!sample_write(&sample, stored) || !hash_parse(stored, &hash))
+        return 2;
+    return hash_excess(&hash, ceiling) == NULL ? 0 : 1;
+}
+
+/* The last value of number i within the ceiling, and the first above it, where both are usable. */
+static size_t visit_ceiling_of(const struct sample *sample, size_t i,
+    const struct hash_cost *ceiling, void (*visit)(const struct sample *sample, const char *stored))
+{
+    const struct scan_part *part = &sample->scheme->form[i];
+    uint64_t within = part->min, above = part->max;
+
+    while (within < part->max && cost_class(*sample, i, within, ceiling) == 2)
+        within = within == 0 ? 1 : within * 2;
+    while (above > within && cost_class(*sample, i, above, ceiling) == 2)
+        above -= (above - within + 1) / 2;
+    if (cost_class(*sample, i, within, ceiling) != 0 || cost_class(*sample, i, above, ceiling) != 1)
+        return 0;
+    while (within + 1 < above) {
+        uint64_t middle = within + (above - within) / 2;
+
+        if (cost_class(*sample, i, middle, ceiling) == 0)
+            within = middle;
+        else
+            above = middle;
+    }
+    visit_with(*sample, i, within, visit);
+    visit_with(*sample, i, above, visit);
+    return 1;
+}
+
+size_t samples_at_ceiling(
+    const struct hash_cost *ceiling, void (*visit)(const struct sample *sample, const char *stored))
+{
+    const struct scheme *scheme;
+    size_t pairs = 0;
+
+    for (size_t i = 0; (scheme = hash_scheme(i)) != NULL; i++)
+        for (size_t j = 0; j < sample_parts(scheme); j++) {
+            struct sample sample = sample_cheap(scheme, true);
+
+            if (!is_number(&scheme->form[j]))
+                continue;
+            pairs += visit_ceiling_of(&sample, j, ceiling, visit);
+            for (size_t k = 0; k < sample_parts(scheme); k++)
+                for (uint64_t value = 2;
+                    k != j && is_number(&scheme->form[k]) && value <= scheme->form[k].max;
+                    value *= 2) {
+                    sample = sample_cheap(scheme, true);
+                    sample.value[k] = value;
+                    pairs += visit_ceiling_of(&sample, j, ceiling, visit);
+                }
+        }
+    return pairs;
+}
+
 enum kind { WHOLE, REST, BYTES };
 enum encoding { NONE, BASE64_TEXT, HEX_TEXT };
 

@@ -40,6 +40,13 @@ bool sample_is_usable(const struct sample *sample);
 void samples_at_bounds(void (*visit)(const struct sample *sample, const char *stored));
 
 /*
+ * Calls visit for samples that cost just no more than ceiling, and for those that cost just more:
+ * for each number of a form, with the others at several values. Returns how many pairs there were.
+ */
+size_t samples_at_ceiling(const struct hash_cost *ceiling,
+    void (*visit)(const struct sample *sample, const char *stored));
+
+/*
  * Calls visit for plain in all of Dovecot's wrappings, whether they may contain it or not: each in
  * every encoding and in several spellings of the prefix.
  */

@@ -113,6 +113,8 @@ static const struct row rows[] = {
     {"disabled", RIGHT, .user = {USER(RIGHT_HASH, false, true)}, .reason = REASON_DISABLED_USER},
     {"expired", RIGHT, .user = {LIVE, .expired = true}, .reason = REASON_EXPIRED_USER},
     {"empty hash", RIGHT, .user = {USER("", true, true)}, .reason = REASON_UNUSABLE_HASH},
+    {"hash above the ceiling", RIGHT, .user = {LIVE, .hash_fault = "takes too much"},
+        .reason = REASON_UNUSABLE_HASH, .detail = "takes too much"},
     {"address not on the list", RIGHT, .user = {USER(RIGHT_HASH, true, false)},
         .reason = REASON_IP_NOT_AUTHORIZED},
     {"address not on the list, password wrong", WRONG, .user = {USER(RIGHT_HASH, true, false)},

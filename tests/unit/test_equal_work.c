@@ -21,6 +21,10 @@
 #define OLD_HASH "$2y$04$22.Yup6XYSVGlu367hrcV.jHlHpIrFjEmUEIoMLLEk.zhJV.iLwXe"
 #define OLDER_HASH "$5$rounds=1000$saltysalt$AfLQYd9msiPG6E3IYPK6jB2tetNC0yI9.UwMDuUL3SB"
 
+/* Of no password: Argon2 with 1 GiB. */
+#define COSTLY_HASH \
+    "$argon2id$v=19$m=1048576,t=3,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
 enum { SLOTS = 3, NOTED_MAX = 16, NOTE_MAX = 32 };
 
 static struct user lookup_row;
@@ -143,6 +147,7 @@ static const struct rotation {
     {"two, the other one first", {{OLDER_HASH, true}, {OLD_HASH, false}}},
     {"two that are over", {{OLD_HASH, false}, {OLDER_HASH, false}}},
     {"the same twice", {{OLD_HASH, false}, {OLD_HASH, true}}},
+    {"one above the ceiling", {{COSTLY_HASH, true}, {OLD_HASH, false}}},
 };
 
 /* In pairs that differ in the blank at an end, which costs one more hash for everybody. */
@@ -156,6 +161,7 @@ static const char *const passwords[][2] = {
 static void make_user(const struct state *state, const struct rotation *rotation)
 {
     static char id[] = "7";
+    static char unknown[] = "";
     static char stored[SLOTS][HASH_MAX];
     struct user *user = &lookup_row;
 
@@ -184,7 +190,7 @@ static void make_user(const struct state *state, const struct rotation *rotation
             snprintf(stored[i], HASH_MAX, "%s", decoy.text);
         }
         user->retired[i].stored = stored[i];
-        user->retired[i].retired_at = (char[]){""};
+        user->retired[i].retired_at = unknown;
         user->retired[i].accepted = user->found && rotation->slots[i].accepted;
     }
 }
@@ -201,6 +207,7 @@ static bool attempt(const struct state *state, const char *password, bool diagno
     memset(&backend, 0, sizeof backend);
     backend.options.timeout_ms = 1000;
     backend.options.diagnose = diagnose;
+    backend.ceiling = (struct hash_cost){.memory_kib = 1024, .work_ms = 100};
     backend.lookup = (struct lookup *)&backend; /* never looked into: lookup_user() is a double */
     credentials.authcid_len = strlen(strcpy(credentials.authcid, "app1"));
     credentials.password_len = strlen(strcpy(credentials.password, password));

@@ -527,6 +527,41 @@ TEST_WITH(other_forms_are_refused, set_up, NULL)
 }
 
 /* These hashes are only parsed, never computed. */
+TEST_WITH(what_costs_more_than_the_ceiling_says_so, set_up, NULL)
+{
+    static const struct hash_cost ceiling = {.memory_kib = 262144, .work_ms = 2000};
+    static const struct {
+        const char *stored;
+        const char *option; /* NULL: within the ceiling */
+    } rows[] = {
+        {"$2b$15$" SALT_22 DIGEST_31, NULL},
+        {"$2b$16$" SALT_22 DIGEST_31, "pgsasl_hash_max_ms"},
+        {"$6$rounds=5000000$salt$" DIGEST_86, NULL},
+        {"$5$rounds=5000000$salt$" DIGEST_43, NULL},
+        {"$y$jDT$" SALT_22 "$" DIGEST_43, NULL}, /* 256 MiB */
+        {"$y$jET$" SALT_22 "$" DIGEST_43, "pgsasl_hash_max_memory_kb"},
+        {"$7$G6..../....salt$" DIGEST_43, "pgsasl_hash_max_memory_kb"},
+        {"$argon2id$v=19$m=262144,t=7,p=4$" BASE64_16 "$" BASE64_32, NULL},
+        {"$argon2id$v=19$m=262144,t=8,p=4$" BASE64_16 "$" BASE64_32, "pgsasl_hash_max_ms"},
+        {"$argon2id$v=19$m=262145,t=1,p=4$" BASE64_16 "$" BASE64_32, "pgsasl_hash_max_memory_kb"},
+        {"$argon2id$v=19$m=1048576,t=1,p=4$" BASE64_16 "$" BASE64_32, "pgsasl_hash_max_memory_kb"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct hash hash;
+        const char *why;
+
+        if (!hash_parse(rows[i].stored, &hash))
+            fail_msg("%s is unusable", rows[i].stored);
+        why = hash_excess(&hash, &ceiling);
+        if ((why == NULL) != (rows[i].option == NULL) ||
+            (why != NULL && strstr(why, rows[i].option) == NULL))
+            fail_msg("%s: %s", rows[i].stored, why == NULL ? "within the ceiling" : why);
+    }
+    assert_int_equal(seen.work, 0);
+}
+
+/* These hashes are only parsed, never computed. */
 TEST_WITH(work_is_bounded, set_up, NULL)
 {
     static const struct {

@@ -98,6 +98,8 @@ TEST(the_table_has_the_documented_options)
         {"pgsasl_verified_cache", "none"},
         {"pgsasl_verified_cache_ttl_s", "600"},
         {"pgsasl_diagnose", "yes"},
+        {"pgsasl_hash_max_memory_kb", "262144"},
+        {"pgsasl_hash_max_ms", "2000"},
         {"pgsasl_require_tls", "no"},
         {"pgsasl_trap_mechanisms", "none"},
     };
@@ -180,6 +182,8 @@ static void assert_defaults(const struct options *got)
     assert_int_equal(got->timeout_ms, 5000);
     assert_int_equal(got->spool_max_kb, 10240);
     assert_int_equal(got->verified_cache_ttl_s, 600);
+    assert_int_equal(got->hash_max_memory_kb, 262144);
+    assert_int_equal(got->hash_max_ms, 2000);
     assert_true(got->prepared_statements);
     assert_true(got->diagnose);
     assert_false(got->require_tls);
@@ -237,6 +241,11 @@ TEST(numbers_are_within_bounds)
         {"pgsasl_verified_cache_ttl_s", "1", offsetof(struct options, verified_cache_ttl_s), 1},
         {"pgsasl_verified_cache_ttl_s", "86400", offsetof(struct options, verified_cache_ttl_s),
             86400},
+        {"pgsasl_hash_max_memory_kb", "1024", offsetof(struct options, hash_max_memory_kb), 1024},
+        {"pgsasl_hash_max_memory_kb", "1048576", offsetof(struct options, hash_max_memory_kb),
+            1048576},
+        {"pgsasl_hash_max_ms", "100", offsetof(struct options, hash_max_ms), 100},
+        {"pgsasl_hash_max_ms", "20000", offsetof(struct options, hash_max_ms), 20000},
     };
 
     for (size_t i = 0; i < ROWS(cases); i++) {
@@ -306,6 +315,10 @@ TEST(a_bad_value_is_logged_in_one_clear_line)
         {"pgsasl_spool_max_kb", "1048577", "is out of range"},
         {"pgsasl_verified_cache_ttl_s", "0", "accepted: 1 to 86400 seconds"},
         {"pgsasl_verified_cache_ttl_s", "86401", "is out of range"},
+        {"pgsasl_hash_max_memory_kb", "1023", "accepted: 1024 to 1048576 KiB"},
+        {"pgsasl_hash_max_memory_kb", "1048577", "is out of range"},
+        {"pgsasl_hash_max_ms", "99", "accepted: 100 to 20000 milliseconds"},
+        {"pgsasl_hash_max_ms", "20001", "is out of range"},
         {"pgsasl_diagnose", "maybe",
             "pgsasl: pgsasl_diagnose: \"maybe\" is neither yes nor no; accepted: yes, true, on, "
             "1, no, false, off, 0"},

@@ -47,6 +47,17 @@ bool hash_is_usable(const struct hash *hash)
     return hash->text[0] != '\0' && strcmp(hash->text, "broken") != 0;
 }
 
+void hash_wipe(struct hash *hash)
+{
+    memset(hash, 0, sizeof *hash);
+}
+
+const char *hash_excess(const struct hash *hash, const struct hash_cost *ceiling)
+{
+    (void)ceiling;
+    return strncmp(hash->text, "costly:", 7) == 0 ? "too much" : NULL;
+}
+
 bool hash_parse(const char *stored, struct hash *hash_r)
 {
     parsed++;
@@ -57,6 +68,7 @@ bool hash_parse(const char *stored, struct hash *hash_r)
 enum hash_result hash_verify(const struct hash *hash, const char *password, size_t password_len)
 {
     hashed++;
+    assert_int_not_equal(strncmp(hash->text, "costly:", 7), 0);
     assert_true(hash_is_usable(hash)); /* no work is saved by hashing against the unusable */
     if (strcmp(hash->text, "fails") == 0)
         return HASH_ERROR;
@@ -129,6 +141,9 @@ static const struct row {
     {"no current hash", "new", {SLOTS(OVER(""), OVER(""))}, PASSWORD_UNUSABLE, .hashes = ALWAYS},
     {"a retired hash broken", "x", {.hash.text = "is:new", SLOTS(GRACE("broken"), OVER("broken"))},
         PASSWORD_WRONG, .hashes = ALWAYS},
+    {"a retired hash above the ceiling", "old",
+        {.hash.text = "is:new", SLOTS(GRACE("costly:old"), OVER(""))}, PASSWORD_WRONG,
+        .hashes = ALWAYS},
     {"no memory", "new", {.hash.text = "fails", SLOTS(OVER(""), OVER(""))}, PASSWORD_ERROR,
         .hashes = ALWAYS},
     {"no memory for one in its grace", "old",

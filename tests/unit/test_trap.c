@@ -252,7 +252,7 @@ TEST_TRAP(a_trap_that_is_left_is_abandoned)
 
 TEST_TRAP(no_message_is_ever_accepted)
 {
-    static const char *const messages[] = {"", "x", "\1", "n,,n=app1,r=abc", "app1" DIGEST};
+    static const char *const messages[] = {"", "x", "\1", "n,,n=app1,r=abc", ("app1" DIGEST)};
 
     for (size_t i = 0; i < plug_count; i++)
         for (size_t k = 0; k < ROWS(messages); k++) {
