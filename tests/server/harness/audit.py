@@ -103,7 +103,10 @@ class Outcome:
     def line(self):
         """The only line, as a match of LINE; there must be one."""
         ours = self.log.server.OURS
-        lines = [line for line in self.lines() if re.search(ours + "rejected ", line)]
+        # The server's line that lines() waits for may be a late one of the attempt before this.
+        lines = wait_for(
+            lambda: [line for line in self.lines() if re.search(ours + "rejected ", line)], "the attempt's own line"
+        )
         assert len(lines) == 1, lines
         found = re.search(ours + LINE, lines[0])
         assert found, f"not as promised: {lines[0]}"
