@@ -1,5 +1,5 @@
 /*
- * attempt.h: one AUTH as the mechanism and the host know it.
+ * attempt.h: what mechanism and host know about one AUTH.
  */
 #ifndef PGSASL_AUTH_ATTEMPT_H
 #define PGSASL_AUTH_ATTEMPT_H
@@ -13,9 +13,9 @@
 /* Borrowed for the call. */
 struct attempt {
     const struct credentials *credentials;
-    const char *fault;        /* what the mechanism found wrong with the message, NULL: nothing */
+    const char *fault;        /* what the mechanism found wrong with the message; NULL: nothing */
     const char *mechanism;    /* "PLAIN", "LOGIN" */
-    struct timespec began_at; /* CLOCK_REALTIME, when the exchange began */
+    struct timespec began_at; /* CLOCK_REALTIME, when the exchange started */
     struct address client;
     struct address server;
     const char *service;     /* "smtp"; NULL tolerated */

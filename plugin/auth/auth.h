@@ -1,6 +1,6 @@
 /*
- * auth.h: an attempt of a mechanism that shows the password, from the client's words to the
- * verdict; and attempts that end before anybody is looked up.
+ * auth.h: an attempt of a mechanism that transmits the password, from the client's message to the
+ * verdict; and attempts that end before a user is looked up.
  *
  * Knows nothing of SASL.
  */

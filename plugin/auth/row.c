@@ -16,7 +16,7 @@
 /* Longer values are cut to so many bytes. */
 enum { USER_ID_MAX = 64, MECHANISM_MAX = 32, SERVICE_MAX = 64, HOST_MAX = 255, TIME_MAX = 40 };
 
-bool row_name(struct failure *failure)
+bool row_set_id(struct failure *failure)
 {
     const struct timespec *at = &failure->occurred_at;
     uint64_t ms = (uint64_t)at->tv_sec * 1000 + (uint64_t)at->tv_nsec / 1000000;

@@ -42,8 +42,8 @@ struct login {
     size_t spool_waiting;   /* as in a failure */
 };
 
-/* Generates failure->attempt_id from failure->occurred_at. False: no random bytes. */
-bool row_name(struct failure *failure);
+/* Sets failure->attempt_id, for failure->occurred_at. False: no random bytes. */
+bool row_set_id(struct failure *failure);
 
 /* Writes the object and a NUL. Returns its length, 0 when cap is too small. */
 size_t row_of_failure(const struct failure *failure, char *out, size_t cap);

@@ -1,9 +1,9 @@
 /*
- * run.c: looks up, checks, decides, records: what the attempts of all mechanisms have in common.
+ * run.c: looks up, checks, decides, records: the steps that the attempts of all mechanisms share.
  *
- * The verdict begins as a temporary failure and is accepted in one line of decide() only, when
- * every check has been made and none has failed. A look-up that fails, whatever the cause, is never
- * read as "no such user".
+ * The verdict starts as a temporary failure. One line of decide() alone accepts, when every check
+ * has been made and none has failed. A failed look-up, whatever the cause, is never treated as "no
+ * such user".
  */
 #include "auth/run.h"
 
@@ -24,7 +24,7 @@ static const reason_set standing_reason[] = {
     [STANDING_UNKNOWN] = REASON_BIT(REASON_BACKEND_UNAVAILABLE),
 };
 
-/* The first word on what went wrong stays. */
+/* The first detail is kept. */
 void run_set_detail(struct auth_run *run, const char *detail)
 {
     if (detail != NULL && run->detail[0] == '\0')
@@ -54,9 +54,9 @@ void run_begin(struct auth_run *run, struct backend *backend, const struct attem
     run->left_ms = (int)backend->options.timeout_ms;
 }
 
-/* ---- the checks but for the password's ---- */
+/* ---- all checks but the password's ---- */
 
-/* What needs no database. */
+/* The checks that need no database. */
 static void check_message(struct auth_run *run)
 {
     const struct attempt *attempt = run->attempt;
@@ -72,8 +72,8 @@ static void check_message(struct auth_run *run)
         run_fail(run, REASON_TLS_REQUIRED, NULL);
 }
 
-/* Why there is no such user, refined to what the customer can mend. */
-static enum reason absence(const struct auth_run *run, bool trimmed)
+/* The reason for a name that is not a user's: the most helpful one for the customer. */
+static enum reason reason_not_found(const struct auth_run *run, bool trimmed)
 {
     const struct credentials *credentials = run->attempt->credentials;
 
@@ -84,7 +84,7 @@ static enum reason absence(const struct auth_run *run, bool trimmed)
     return trimmed ? REASON_USERNAME_WHITESPACE : REASON_UNKNOWN_USER;
 }
 
-/* The checks of a user that exists, but for the password's. */
+/* The checks of a user that exists, except the password's. */
 static void check_state(struct auth_run *run)
 {
     const struct user *user = &run->user;
@@ -102,8 +102,8 @@ static void check_state(struct auth_run *run)
 }
 
 /*
- * True for a user that exists. A name with white space at an end is nobody's, whatever a site's own
- * table says: hosts strip it, and would take the user for another.
+ * True for a user that exists. A name with white space at an end is not a user's, even if a site's
+ * own table has it: hosts strip the white space and would then mean another user.
  */
 static bool check_user(struct auth_run *run)
 {
@@ -119,12 +119,12 @@ static bool check_user(struct auth_run *run)
         check_state(run);
         return true;
     }
-    run_fail(run, absence(run, trimmed),
+    run_fail(run, reason_not_found(run, trimmed),
         user->local_part_known ? "the part before the @ is a user name of ours" : NULL);
     return false;
 }
 
-/* False when nothing is known of the user; the reason is then noted. */
+/* False: the look-up failed, which is then one of the failed checks. */
 static bool look_up(struct auth_run *run, struct deadline deadline)
 {
     struct backend *backend = run->backend;
@@ -173,7 +173,7 @@ static enum reason decide(const struct auth_run *run)
     return REASON_ACCEPTED;
 }
 
-/* Login stamps are sent as often as the table asks; each login by a retired password is. */
+/* The table says when a stamp is due; a login with a retired password is always noted. */
 static void note_login(struct auth_run *run, struct deadline deadline)
 {
     const struct user *user = &run->user;
@@ -197,7 +197,7 @@ static enum reason record(struct auth_run *run, enum reason reason, struct deadl
         .user_id = run->user.found ? run->user.user_id : NULL,
     };
 
-    if (!row_name(&failure)) {
+    if (!row_set_id(&failure)) {
         run_fail(run, REASON_BACKEND_UNAVAILABLE, "no random numbers");
         reason = REASON_BACKEND_UNAVAILABLE;
     }

@@ -1,9 +1,9 @@
 /*
  * scram_attempt.c: the challenge and the proof of SCRAM-SHA-256.
  *
- * A name that has no verifier gets a challenge made of its name and a key, and its proof is checked
- * against keys that nobody has: neither an answer nor its time tells who exists. Looking up,
- * deciding and recording is run.c's.
+ * A name without a verifier gets a challenge that is made from the name and a key, and its proof is
+ * checked against keys that nobody has. So neither the answer nor its time reveals which users
+ * exist. run.c looks up, decides and records.
  */
 #include "auth/scram_attempt.h"
 
@@ -30,7 +30,7 @@ static bool hmac(
     return mac_finish(mac, out_r);
 }
 
-/* Without a key in the row, one is made of what all relays have in common. */
+/* Without a key in the row, one is derived from the connection string, which all relays share. */
 static bool make_decoy_salt(const struct auth_run *run, uint8_t salt_r[MAC_BYTES])
 {
     const struct credentials *name = run->attempt->credentials;
@@ -53,7 +53,7 @@ static bool make_challenge(struct scram_attempt *scram)
     bool made;
 
     mac_mark();
-    made = make_decoy_salt(&scram->run, decoy); /* for everybody: it takes its time */
+    made = make_decoy_salt(&scram->run, decoy); /* for every name, so that the time is equal */
     mac_forget_errors();
     memcpy(scram->salt, decoy, DECOY_SALT_BYTES);
     scram->salt_len = DECOY_SALT_BYTES;
@@ -83,27 +83,28 @@ bool scram_begin(
 
 /* ---- the proof ---- */
 
-/* A proof, and what the client gets back for a right one. */
+/* A client's proof, and the signature that it gets back for a right one. */
 struct proof {
     const char *message;
     size_t len;
     const uint8_t *bytes;
-    uint8_t *signature; /* of the hash that lets in */
+    uint8_t *signature; /* set by the verifier that accepts the proof */
 };
 
-static enum hash_result check(const struct proof *proof, const struct hash *verifier, bool lets_in)
+/* Checks the proof; accepted: a match lets the client in. */
+static enum hash_result check(const struct proof *proof, const struct hash *verifier, bool accepted)
 {
     uint8_t signature[SCRAM_KEY_BYTES];
     enum hash_result result =
         scram_check_proof(verifier, proof->message, proof->len, proof->bytes, signature);
 
-    if (result == HASH_MATCH && lets_in)
+    if (result == HASH_MATCH && accepted)
         memcpy(proof->signature, signature, sizeof signature);
     secret_wipe(signature, sizeof signature);
     return result;
 }
 
-/* True where the proof was checked against the user's own hash; else why not is noted. */
+/* True: the proof was checked against the user's current hash. False: why not is a failed check. */
 static bool check_current(struct auth_run *run, const struct proof *proof)
 {
     const struct hash *hash = &run->user.hash;
@@ -124,8 +125,8 @@ static bool check_current(struct auth_run *run, const struct proof *proof)
     return false;
 }
 
-/* The retired verifier, where the challenge is its own too, else NULL. */
-static const struct hash *comparable(const struct auth_run *run, struct retired *retired)
+/* The retired verifier if it has the same challenge as the current one, else NULL. */
+static const struct hash *retired_verifier(const struct auth_run *run, struct retired *retired)
 {
     if (!run->live)
         return NULL;
@@ -136,8 +137,8 @@ static const struct hash *comparable(const struct auth_run *run, struct retired 
 }
 
 /*
- * Each slot is checked, so that the work does not tell who has a retired verifier. Returns the
- * first one that fits and is not accepted any more.
+ * Every slot is checked, so that the work does not reveal who has a retired verifier. Returns the
+ * first one that matches and is no longer accepted.
  */
 static const struct retired *check_retired(struct auth_run *run, const struct proof *proof)
 {
@@ -145,12 +146,12 @@ static const struct retired *check_retired(struct auth_run *run, const struct pr
 
     for (size_t i = 0; i < run->user.retired_count; i++) {
         struct retired *retired = &run->user.retired[i];
-        const struct hash *verifier = comparable(run, retired);
-        const bool lets_in = retired->accepted && !run->verified;
+        const struct hash *verifier = retired_verifier(run, retired);
+        const bool accepted = retired->accepted && !run->verified;
 
-        if (check(proof, verifier, lets_in) != HASH_MATCH)
+        if (check(proof, verifier, accepted) != HASH_MATCH)
             continue;
-        if (lets_in) {
+        if (accepted) {
             run->verified = true;
             run->retired = retired;
         } else if (!retired->accepted && stale == NULL) {

@@ -144,11 +144,11 @@ static bool read_retired(const struct pg_rows *rows, struct user *user)
     return read;
 }
 
-/* ---- what SCRAM challenges of names without a verifier are made from ---- */
+/* ---- for SCRAM challenges of names without a verifier ---- */
 
 enum { ITERATIONS_MAX = 10000000 };
 
-/* False: it is no number from 1 to ITERATIONS_MAX. */
+/* False: text is not a number from 1 to ITERATIONS_MAX. */
 static bool read_iterations(const char *text, unsigned *iterations_r)
 {
     char *end;

@@ -46,14 +46,14 @@ struct user {
     bool client_allowed;    /* default true; SQL NULL is false */
     bool throttled;         /* default false */
     struct hash decoy;      /* unusable where the query has none */
-    /* The query says how many slots there are, for users and for nobody, whose hashes are decoys. */
+    /* The query returns as many slots for any name; those of an unknown name contain decoys. */
     struct retired retired[RETIRED_MAX];
     size_t retired_count;
     bool local_part_known; /* the name's part before the @ is a user; default false */
     bool login_due;        /* this login must be noted; default false */
-    /* What SCRAM challenges of names without a verifier are made from; NULL where there is none. */
+    /* The key of SCRAM challenges for names without a verifier; NULL where the query has none. */
     char *decoy_key;
-    /* What such a challenge says: decoy_hash's, or the column's; 0 where the query has neither. */
+    /* Of such a challenge: those of decoy_hash, or the column; 0 where the query has neither. */
     unsigned scram_iterations;
 };
 

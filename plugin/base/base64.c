@@ -1,5 +1,5 @@
 /*
- * base64.c: base64 with padding, one spelling for each value.
+ * base64.c: encodes and decodes base64 with padding.
  */
 #include "base/base64.h"
 

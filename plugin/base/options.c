@@ -193,11 +193,13 @@ static const char *put_bool(
     return "is neither yes nor no";
 }
 
-/* Those that let somebody in cannot be traps. */
+/* A mechanism that accepts logins cannot be a trap. */
 static const char *const mechanisms_of_ours[] = {"plain", "login", "scram-sha-256"};
 
-/* RFC 4422, section 3.1, in either case. Nothing reaches a mechanism as NAME-PLUS: libsasl takes
- * that off. */
+/*
+ * RFC 4422, section 3.1, in either case. Nothing reaches a mechanism as NAME-PLUS: libsasl takes
+ * that off.
+ */
 static const char *mechanism_fault(struct value name)
 {
     static const char plus[] = "-plus";
@@ -217,7 +219,7 @@ static const char *mechanism_fault(struct value name)
     return NULL;
 }
 
-/* What stands before the next blank or comma, taken off *list_io together with these. */
+/* Returns the text before the next blank or comma, and removes it and these from *list_io. */
 static struct value next_name(struct value *list_io)
 {
     static const char between[] = " \t\r\n\v\f,";

@@ -14,7 +14,7 @@
 
 enum state { STATE_BEGIN, STATE_NAME, STATE_PASSWORD };
 
-struct login {
+struct login_exchange {
     struct exchange exchange; /* first */
     enum state state;
 };
@@ -24,7 +24,8 @@ static int login_new(void *glob_context, sasl_server_params_t *sparams, const ch
 {
     (void)challenge;
     (void)challenge_len;
-    return exchange_new(glob_context, sparams, "LOGIN", sizeof(struct login), conn_context);
+    return exchange_new(
+        glob_context, sparams, "LOGIN", sizeof(struct login_exchange), conn_context);
 }
 
 static int ask(const char *prompt, const char **serverout, unsigned *serveroutlen)
@@ -38,7 +39,7 @@ static int login_step(void *conn_context, sasl_server_params_t *sparams, const c
     unsigned clientinlen, const char **serverout, unsigned *serveroutlen,
     sasl_out_params_t *oparams)
 {
-    struct login *login = conn_context;
+    struct login_exchange *login = conn_context;
     struct exchange *exchange = &login->exchange;
     const char *fault;
 
@@ -63,7 +64,7 @@ static int login_step(void *conn_context, sasl_server_params_t *sparams, const c
 
 static void login_dispose(void *conn_context, const sasl_utils_t *utils)
 {
-    exchange_dispose(conn_context, sizeof(struct login), utils);
+    exchange_dispose(conn_context, sizeof(struct login_exchange), utils);
 }
 
 const sasl_server_plug_t mech_login = {

@@ -1,9 +1,8 @@
 /*
  * nothing.c: a SASL plugin whose PLAIN and LOGIN do nothing, the physical limit for compare.
  *
- * It asks no database and computes no hash: whoever sends the password of the option
- * bench_nothing_password is let in, whoever does not is refused. Without the option it offers
- * nothing. Never installed.
+ * It queries no database and computes no hash: the password of the option bench_nothing_password is
+ * accepted, any other is refused. Without the option it offers no mechanism. Never installed.
  */
 #include <string.h>
 
@@ -46,8 +45,8 @@ static int plain_step(void *conn_context, sasl_server_params_t *sparams, const c
         in_len - (unsigned)(given - in), oparams);
 }
 
-/* What LOGIN remembers between its two answers. */
-struct login {
+/* What LOGIN stores between its two messages. */
+struct login_exchange {
     unsigned name_len;
     char name[256];
 };
@@ -58,17 +57,17 @@ static int login_new(void *glob_context, sasl_server_params_t *sparams, const ch
     (void)glob_context;
     (void)challenge;
     (void)challenge_len;
-    *conn_context = sparams->utils->malloc(sizeof(struct login));
+    *conn_context = sparams->utils->malloc(sizeof(struct login_exchange));
     if (*conn_context == NULL)
         return SASL_NOMEM;
-    memset(*conn_context, 0, sizeof(struct login));
+    memset(*conn_context, 0, sizeof(struct login_exchange));
     return SASL_OK;
 }
 
 static int login_step(void *conn_context, sasl_server_params_t *sparams, const char *in,
     unsigned in_len, const char **out, unsigned *out_len, sasl_out_params_t *oparams)
 {
-    struct login *login = conn_context;
+    struct login_exchange *login = conn_context;
 
     *out = NULL;
     *out_len = 0;

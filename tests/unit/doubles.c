@@ -1,5 +1,5 @@
 /*
- * doubles.c: what an attempt looks up and records, kept in memory.
+ * doubles.c: a look-up and an audit in memory.
  */
 #include "doubles.h"
 

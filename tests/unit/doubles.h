@@ -1,7 +1,7 @@
 /*
- * doubles.h: doubles of lookup.c, audit.c and user_free(), for tests of what stands above them.
+ * doubles.h: doubles of lookup.c, audit.c and user_free(), for tests of the code that calls them.
  *
- * A test sets what the look-up finds and reads what would have been recorded.
+ * A test sets what the look-up finds and reads what was recorded.
  */
 #ifndef PGSASL_DOUBLES_H
 #define PGSASL_DOUBLES_H
@@ -17,7 +17,7 @@ struct double_lookup {
     int calls;
 };
 
-/* What the audit was given last, and how often. */
+/* What the audit recorded last, and how often. */
 struct double_audit {
     struct failure failure;
     char detail[ROW_DETAIL_MAX];

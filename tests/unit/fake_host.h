@@ -1,5 +1,5 @@
 /*
- * fake_host.h: what libsasl and a mail server give a mechanism, and one exchange with it.
+ * fake_host.h: libsasl and a mail server as a mechanism sees them, and one exchange with it.
  */
 #ifndef PGSASL_FAKE_HOST_H
 #define PGSASL_FAKE_HOST_H
@@ -12,11 +12,11 @@
 
 #include "auth/backend.h"
 
-/* Set before an exchange begins; fake_host_reset() has a Postfix without channel binding. */
+/* Set them before an exchange starts; fake_host_reset() sets a Postfix without channel binding. */
 extern sasl_server_params_t fake_sparams;
 extern bool fake_refuses_names;  /* canon_user fails */
 extern bool fake_has_no_memory;  /* malloc fails */
-extern char fake_canonical[512]; /* the last name that canon_user took */
+extern char fake_canonical[512]; /* the last name that canon_user got */
 
 void fake_host_reset(const char *appname);
 
@@ -30,10 +30,10 @@ struct fake_exchange {
     sasl_out_params_t oparams;
 };
 
-/* mech_new, with the backend; as libsasl does, disposes where it fails. */
+/* mech_new, with the backend. Disposes of the context if it fails, as libsasl does. */
 struct fake_exchange fake_begin(const sasl_server_plug_t *plug, void *glob_context);
 
-/* A step; returns its code. Disposes of the context where it is a failure, as libsasl does. */
+/* A step; returns its code. Disposes of the context if it fails, as libsasl does. */
 int fake_step(struct fake_exchange *exchange, const char *in, size_t len);
 int fake_say(struct fake_exchange *exchange, const char *in);
 

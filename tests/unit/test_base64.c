@@ -1,5 +1,5 @@
 /*
- * test_base64.c: one spelling for each value (RFC 4648, section 10), and no other.
+ * test_base64.c: each value has one encoding (RFC 4648, section 10); any other text is refused.
  */
 #include "test.h"
 

@@ -1,6 +1,6 @@
 /*
- * test_exchange.c: exchanges of PLAIN and LOGIN that end in a verdict, and those that the client
- * breaks off: one row in either case.
+ * test_exchange.c: exchanges of PLAIN and LOGIN that end with a verdict, and those that the client
+ * breaks off: each leaves one row.
  */
 #include "test.h"
 
@@ -119,7 +119,7 @@ TEST_EXCHANGE(an_empty_response_under_exim_is_a_hang_up)
     assert_int_equal(fake_step(&exchange, "", 0), SASL_BADAUTH);
     fake_end(&exchange);
     expect_row(REASON_ABANDONED_EXCHANGE, "");
-    assert_string_equal(fake_canonical, "-"); /* else Exim logs a fault of its own */
+    assert_string_equal(fake_canonical, "-"); /* without a name Exim logs an error of its own */
 
     set_up(NULL);
     fake_host_reset("exim");
@@ -186,7 +186,7 @@ TEST_EXCHANGE(what_the_row_needs_is_copied_when_the_exchange_begins)
 #define MECHANISM_ADDRESS(plug) &plug,
 static const sasl_server_plug_t *const plugs[] = {MECHANISMS(MECHANISM_ADDRESS)};
 
-/* No user may act as another here, so that a host that needs this must not be offered it. */
+/* pgsasl lets no user act as another, so it must not claim this feature. */
 TEST(no_mechanism_promises_to_act_as_another)
 {
     for (size_t i = 0; i < ROWS(plugs); i++)

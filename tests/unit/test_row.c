@@ -128,7 +128,7 @@ TEST(attempt_ids_are_unique_and_in_order_of_time)
     struct failure second = {.occurred_at = {1769860800, 1000000}};
     struct failure again = {.occurred_at = {1769860800, 1000000}};
 
-    assert_true(row_name(&first) && row_name(&second) && row_name(&again));
+    assert_true(row_set_id(&first) && row_set_id(&second) && row_set_id(&again));
     assert_true(strcmp(first.attempt_id, second.attempt_id) < 0);
     assert_string_not_equal(second.attempt_id, again.attempt_id);
     assert_int_equal(first.attempt_id[14], '7');

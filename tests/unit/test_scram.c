@@ -1,6 +1,5 @@
 /*
- * test_scram.c: exchanges of SCRAM-SHA-256 with a client of our own, and the verdicts that they
- * come to.
+ * test_scram.c: exchanges of SCRAM-SHA-256 with the test's own client, and their verdicts.
  */
 #include "test.h"
 
@@ -16,8 +15,7 @@
 #include "hash/scram.h"
 #include "sasl/mechanisms.h"
 
-/* Made by Python's hashlib, of these passwords; the first two with the salt of RFC 7677's example.
- */
+/* Made by Python's hashlib of these passwords; the first two have the salt of RFC 7677's example. */
 #define PENCIL                                                                              \
     "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4" \
     "qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
@@ -70,7 +68,7 @@ struct client {
     char signed_text[4096];
 };
 
-/* Sends the first message and reads the challenge, where there is one. */
+/* Sends the first message and reads the challenge, if there is one. */
 static int start(struct client *client, const char *header, const char *name)
 {
     char message[512];
@@ -112,7 +110,7 @@ static void make_final(struct client *client, const char *password, char *messag
     snprintf(message, cap, "%s,p=%s", final, proof);
 }
 
-/* The server's signature is what the client expects. */
+/* True: the server's signature is the one that the client expects. */
 static void expect_signature(struct client *client)
 {
     uint8_t key[32], signature[32];
@@ -143,7 +141,7 @@ static int log_in(const char *name, const char *password)
         code = prove(&client, password);
     if (code == SASL_CONTINUE) {
         expect_signature(&client);
-        assert_int_equal(double_audit.logins, 0); /* not before the client has heard it */
+        assert_int_equal(double_audit.logins, 0); /* not before the client has the signature */
         code = fake_step(&client.exchange, "", 0);
         assert_null(client.exchange.out);
     }
@@ -293,7 +291,7 @@ TEST_SCRAM(an_outage_is_told_at_once)
     double_lookup.result = LOOKUP_UNAVAILABLE;
     assert_int_equal(log_in("app1", "pencil"), SASL_UNAVAIL);
     expect_row("outage", REASON_BACKEND_UNAVAILABLE, 0);
-    assert_string_equal(fake_canonical, "app1"); /* else Exim makes a rejection of it */
+    assert_string_equal(fake_canonical, "app1"); /* without a name Exim would answer 535 */
 }
 
 TEST_SCRAM(a_name_that_the_host_refuses_is_never_accepted)

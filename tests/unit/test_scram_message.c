@@ -1,5 +1,5 @@
 /*
- * test_scram_message.c: the two messages of a SCRAM client, right ones and wrong ones.
+ * test_scram_message.c: the two messages of a SCRAM client, well-formed and malformed.
  */
 #include "test.h"
 

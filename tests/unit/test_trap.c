@@ -1,6 +1,6 @@
 /*
- * test_trap.c: the user name of each mechanism that is only a trap, what is never taken for one,
- * and that no such exchange ever succeeds.
+ * test_trap.c: finds the user name in the messages of each trap mechanism, and nothing else; and no
+ * such exchange ever succeeds.
  */
 #include "test.h"
 
