@@ -24,13 +24,14 @@ mapfile -t -d ' ' libs < <(pkg-config --libs libpq libssl libcrypto libargon2 li
 # The plugin's files are compiled once, for all fuzzers. Two folders may have a file of the same name: each has a folder of
 # objects, and the archive takes members of the same name (q).
 build() {
-    local name folder
+    local name folder objects
     for folder in "$top"/plugin/*/; do
-        mkdir "$work/${folder#"$top/plugin/"}"
-        printf '%s\0' "$folder"*.c | (cd "$work/${folder#"$top/plugin/"}" && xargs -0 -n 4 -P "$(nproc)" clang "${flags[@]}" \
-            "${cflags[@]}" -fsanitize=fuzzer-no-link,address,undefined -c)
+        objects=$work/objects/${folder#"$top/plugin/"}
+        mkdir -p "$objects"
+        printf '%s\0' "$folder"*.c | (cd "$objects" && xargs -0 -n 4 -P "$(nproc)" clang "${flags[@]}" "${cflags[@]}" \
+            -fsanitize=fuzzer-no-link,address,undefined -c)
     done
-    ar qcs "$work/plugin.a" "$work"/*/*.o
+    ar qcs "$work/plugin.a" "$work"/objects/*/*.o
     for name in "${names[@]}"; do
         clang "${flags[@]}" "${cflags[@]}" -fsanitize=fuzzer,address,undefined -o "$work/$name" "$here/$name.c" \
             "$work/plugin.a" "${libs[@]}"
