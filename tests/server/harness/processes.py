@@ -65,15 +65,21 @@ def wait_for(condition, what, timeout=15):
         time.sleep(0.01)
 
 
+_given_ports = set()
+
+
 def free_port():
-    """A port of 127.0.0.1 that nobody listens on, below the range that clients get theirs from."""
+    """A port of 127.0.0.1 that nobody listens on, below the range that clients get theirs from; each time another one."""
     for _ in range(200):
         port = random.randrange(20000, 32000)
+        if port in _given_ports:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        _given_ports.add(port)
         return port
     raise TimedOut("no free port between 20000 and 32000")
 
