@@ -77,7 +77,7 @@ AS $$
         ('check', 'auth_failures.auth_failures_reason_word', ''),
         ('index', 'auth_failures.auth_failures_account_id_idx', ''),
         ('index', 'auth_failures.auth_failures_client_idx', ''),
-        ('index', 'auth_failures.auth_failures_throttled_idx', ''),
+        ('index', 'auth_failures.auth_failures_net_idx', ''),
         ('index', 'auth_failures.auth_failures_user_id_idx', ''),
         ('index', 'auth_failures.auth_failures_username_idx', ''),
         ('primary key', 'auth_failures.auth_failures_pkey', ''),

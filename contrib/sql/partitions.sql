@@ -34,10 +34,12 @@ BEGIN
         partition, first_moment, next_moment);
     -- The move fired the trigger for deleted rows, so the guesses among them are added again.
     INSERT INTO pgsasl.recent_guesses (occurred_at, attempt_id, username, net, stale)
-    SELECT f.occurred_at, f.attempt_id, f.username, pgsasl.client_net(f.client_addr), f.failed_checks @> '{stale_password}'
+    SELECT pgsasl.counted_at(f.occurred_at, f.recorded_at), f.attempt_id, f.username, pgsasl.client_net(f.client_addr),
+           f.failed_checks @> '{stale_password}'
     FROM pgsasl.auth_failures f
     WHERE f.occurred_at >= first_moment AND f.occurred_at < next_moment AND f.counts
-        AND f.occurred_at > now() - interval '1 day' AND f.occurred_at < now() + interval '1 day';
+        AND f.recorded_at > now() - interval '1 day'
+    ON CONFLICT DO NOTHING;
 END
 $$;
 

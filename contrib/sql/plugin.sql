@@ -235,10 +235,14 @@ BEGIN
     END IF;
 
     failure.counts := pgsasl.is_guess(failure);
-    IF failure.reason = 'throttled' AND failure.client_addr IS NOT NULL THEN
-        PERFORM pgsasl.record_throttled(failure);
+    IF failure.client_addr IS NOT NULL AND (failure.reason = 'throttled'
+            OR pgsasl.is_crowded(pgsasl.client_net(failure.client_addr), failure.occurred_at)) THEN
+        PERFORM pgsasl.record_merged(failure);
     ELSE
         INSERT INTO pgsasl.auth_failures SELECT failure.* ON CONFLICT DO NOTHING;
+    END IF;
+    IF failure.counts AND random() < 0.05 THEN
+        PERFORM pgsasl.delete_expired_guesses();
     END IF;
 END
 $$;

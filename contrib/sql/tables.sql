@@ -109,7 +109,7 @@ CREATE TABLE IF NOT EXISTS pgsasl.deleted_users (
 );
 CREATE INDEX IF NOT EXISTS deleted_users_username_idx ON pgsasl.deleted_users (username, deleted_at DESC);
 
--- One row per rejected attempt; throttled attempts share rows. There are no foreign keys, because the row outlives the
+-- One row per rejected attempt; throttled attempts share rows, and so do attempts of a client that fails very often. There are no foreign keys, because the row outlives the
 -- user. The primary key makes a repeated insert count once. It begins with the time so that queries for a span of time can
 -- use it.
 CREATE TABLE IF NOT EXISTS pgsasl.auth_failures (
@@ -130,7 +130,7 @@ CREATE TABLE IF NOT EXISTS pgsasl.auth_failures (
     attempts      integer     NOT NULL DEFAULT 1 CHECK (attempts > 0),
     detail        text,
     counts        boolean     NOT NULL DEFAULT false, -- whether it counts towards the throttle
-    merged_ids    uuid[], -- the last 64 further attempts that a throttled row stands for
+    merged_ids    uuid[], -- the last 64 further attempts that this row stands for
 
     PRIMARY KEY (occurred_at, attempt_id)
 ) PARTITION BY RANGE (occurred_at);
@@ -144,8 +144,8 @@ CREATE INDEX IF NOT EXISTS auth_failures_user_id_idx
     ON pgsasl.auth_failures (user_id, occurred_at DESC) WHERE user_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS auth_failures_account_id_idx
     ON pgsasl.auth_failures (account_id, occurred_at DESC) WHERE account_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS auth_failures_throttled_idx
-    ON pgsasl.auth_failures (pgsasl.client_net(client_addr), occurred_at DESC) WHERE reason = 'throttled';
+CREATE INDEX IF NOT EXISTS auth_failures_net_idx
+    ON pgsasl.auth_failures (pgsasl.client_net(client_addr), occurred_at DESC);
 
 -- The recent failures that count towards the throttle, maintained by trigger. A login reads this small table and never
 -- auth_failures: the first look-up of a connection would load the metadata of every partition, and each one would lock

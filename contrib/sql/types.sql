@@ -21,3 +21,10 @@ RETURN CASE
         THEN network(set_masklen('0.0.0.0'::inet + (address - '::ffff:0.0.0.0'::inet), 32))
     ELSE network(set_masklen(address, 64))
 END;
+
+-- The time from which a failure counts: the mail server's, where it is at most a minute before the database's. Otherwise the
+-- time when the row arrived, because that clock is off, or the row was spooled or forged: no row counts for longer than
+-- throttle_window after it arrived.
+CREATE OR REPLACE FUNCTION pgsasl.counted_at(occurred_at timestamptz, recorded_at timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE WHEN occurred_at BETWEEN recorded_at - interval '1 minute' AND recorded_at THEN occurred_at ELSE recorded_at END;

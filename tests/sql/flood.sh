@@ -19,10 +19,11 @@ value() {
     psql -X -q -A -t -v ON_ERROR_STOP=1 -c "$1"
 }
 
-# attempt ID NAME: one call, as the plugin makes it; both are SQL.
+# attempt ID NAME [REASON]: one call, as the plugin makes it; both are SQL.
 attempt() {
+    local reason=${3:-throttled}
     printf "SELECT pgsasl.record_failure(jsonb_build_object('attempt_id', %s, 'username', %s,\n" "$1" "$2"
-    printf "    'occurred_at', '2026-01-31T12:00:30Z', 'reason', 'throttled', 'client_addr', '192.0.2.1'));\n"
+    printf "    'occurred_at', '2026-01-31T12:00:30Z', 'reason', '%s', 'client_addr', '192.0.2.1'));\n" "$reason"
 }
 
 # flood PGBENCH-ARGUMENT...: runs the script on stdin in all sessions, :n counting from 1 in each.
@@ -57,3 +58,9 @@ flood -T 2 < <(attempt "md5(floor(10 * extract(epoch FROM clock_timestamp()))::t
 sent=$(value 'SELECT count(DISTINCT id) FROM pgsasl.auth_failures f, unnest(f.attempt_id || f.merged_ids) AS id')
 ((sent >= 10 && sent <= 30)) || fail "the same attempt in all sessions: $sent in 2 s"
 judge 'the same attempt in all sessions' "$sent" "$sent"
+
+# What is no guess is never throttled, and shares rows past the limit of 500 for a client network.
+for reason in malformed_response authzid_mismatch; do
+    flood -t 200 < <(attempt "$own" "'name ' || :n || ' ' || :client_id" "$reason")
+    judge "many of $reason" $((sessions * 200)) $((520 + 2 * sessions))
+done
