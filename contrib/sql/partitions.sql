@@ -91,7 +91,8 @@ BEGIN
         RAISE EXCEPTION 'purge_failures cannot remove failures of the last hour' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     DELETE FROM pgsasl.recent_guesses WHERE occurred_at < now() - older_than;
-    DELETE FROM pgsasl.auth_failures_default WHERE occurred_at < now() - older_than;
+    DELETE FROM pgsasl.auth_failures_default
+    WHERE occurred_at < now() - older_than OR recorded_at < now() - older_than; -- also where the row claims a time to come
     GET DIAGNOSTICS deleted = ROW_COUNT;
 
     SELECT coalesce(array_agg(c.relname::text ORDER BY c.relname), '{}') INTO weeks

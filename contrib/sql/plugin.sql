@@ -145,6 +145,7 @@ DECLARE
     given_reason text := left(attempt ->> 'reason', 64);
     checks jsonb := nullif(attempt -> 'failed_checks', 'null');
 BEGIN
+    -- Lengths are bounded, because somebody may have stolen the plugin's credential. The plugin's own values are shorter.
     failure.attempt_id := (attempt ->> 'attempt_id')::uuid;
     failure.occurred_at := (attempt ->> 'occurred_at')::timestamptz;
     IF failure.attempt_id IS NULL OR failure.occurred_at IS NULL THEN
@@ -153,10 +154,10 @@ BEGIN
     failure.recorded_at := now();
     failure.attempts := 1;
     failure.counts := false;
-    failure.mechanism := attempt ->> 'mechanism';
-    failure.service := attempt ->> 'service';
-    failure.server_host := attempt ->> 'server_host';
-    failure.detail := attempt ->> 'detail';
+    failure.mechanism := left(attempt ->> 'mechanism', 64);
+    failure.service := left(attempt ->> 'service', 64);
+    failure.server_host := left(attempt ->> 'server_host', 255);
+    failure.detail := left(attempt ->> 'detail', 1000);
 
     SELECT r.reason INTO failure.reason FROM pgsasl.reasons r WHERE r.reason = given_reason;
     IF failure.reason IS NULL THEN
@@ -166,7 +167,8 @@ BEGIN
     END IF;
 
     IF jsonb_typeof(checks) = 'array' THEN
-        failure.failed_checks := ARRAY(SELECT c FROM jsonb_array_elements_text(checks) AS c WHERE c IS NOT NULL);
+        failure.failed_checks := ARRAY(
+            SELECT left(c, 64) FROM jsonb_array_elements_text(checks) AS c WHERE c IS NOT NULL LIMIT 32);
     ELSE
         failure.failed_checks := ARRAY[coalesce(given_reason, failure.reason)];
         IF checks IS NOT NULL THEN

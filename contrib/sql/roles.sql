@@ -30,10 +30,13 @@ $$;
 
 -- Generic plans that use indexes: no time is spent on planning a single login, and no plan that was made while the tables
 -- were small lasts as long as the connection. And limits for what the plugin no longer waits for: the server ends a
--- statement after any deadline of the plugin, and the work for a client that is gone.
+-- statement after any deadline of the plugin, and the work for a client that is gone. All other settings of the role are
+-- reset: a role may alter its own, so somebody with the plugin's credential could leave some behind.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgsasl_plugin') THEN
+        ALTER ROLE pgsasl_plugin RESET ALL;
+        EXECUTE format('ALTER ROLE pgsasl_plugin IN DATABASE %I RESET ALL', current_database());
         ALTER ROLE pgsasl_plugin SET plan_cache_mode = 'force_generic_plan';
         ALTER ROLE pgsasl_plugin SET enable_seqscan = off;
         ALTER ROLE pgsasl_plugin SET statement_timeout = '5s';
@@ -42,7 +45,8 @@ BEGIN
 EXCEPTION
     WHEN insufficient_privilege THEN
         RAISE NOTICE E'pgsasl: role "%" cannot alter pgsasl_plugin. Have an administrator run:%', current_user,
-            E'\n    ALTER ROLE pgsasl_plugin SET plan_cache_mode = ''force_generic_plan'';'
+            E'\n    ALTER ROLE pgsasl_plugin RESET ALL;'
+            '\n    ALTER ROLE pgsasl_plugin SET plan_cache_mode = ''force_generic_plan'';'
             '\n    ALTER ROLE pgsasl_plugin SET enable_seqscan = off;'
             '\n    ALTER ROLE pgsasl_plugin SET statement_timeout = ''5s'';'
             '\n    ALTER ROLE pgsasl_plugin SET client_connection_check_interval = ''1s'';';

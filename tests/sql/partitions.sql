@@ -130,6 +130,11 @@ SELECT is(pgsasl.purge_failures(since('2020-01-27')),
 SELECT is(pgsasl.purge_failures('1 day'), '0 partitions dropped, 1 rows deleted from the default one',
     'the default partition');
 SELECT is(count(*), 2::bigint, 'this week and a partition of another name stay') FROM pgsasl.auth_failures;
+INSERT INTO pgsasl.auth_failures (attempt_id, occurred_at, recorded_at, reason, failed_checks)
+SELECT gen_random_uuid(), at::timestamptz, now() - interval '2 days', 'unknown_user', '{unknown_user}'
+FROM unnest(ARRAY['infinity', '9999-01-01']) AS at;
+SELECT is(pgsasl.purge_failures('1 day'), '0 partitions dropped, 2 rows deleted from the default one',
+    'rows that claim a time to come are purged by the time when they arrived');
 SELECT throws_ok(format('SELECT pgsasl.purge_failures(%L)', span), '22023', NULL, 'not by mistake: ' || coalesce(span,
     'NULL'))
 FROM unnest(ARRAY[NULL, '0', '-1 day', '59 minutes']) AS span;

@@ -131,5 +131,12 @@ SELECT failure((SELECT string_agg(chr(x'10000'::int + (n * 7919) % 60000), '') F
 SELECT is(octet_length(username) <= 1100 AND detail = 'username was cut', true, 'a name that no index takes is cut')
 FROM pgsasl.auth_failures WHERE client_port = 12;
 
+-- text that somebody with the plugin's credential made up
+SELECT pgsasl.record_failure(jsonb_build_object('attempt_id', 'aaaaaaaa-0000-7000-8000-000000000000', 'occurred_at', now(),
+    'reason', 'wrong_password', 'mechanism', long, 'service', long, 'server_host', long, 'detail', long, 'username', long,
+    'failed_checks', ARRAY(SELECT long FROM generate_series(1, 1000))))
+FROM repeat('x', 100000) AS long;
+SELECT cmp_ok(octet_length(f::text), '<', 6000, 'the length of a row is bounded')
+FROM pgsasl.auth_failures f WHERE attempt_id = 'aaaaaaaa-0000-7000-8000-000000000000';
 SELECT * FROM finish();
 ROLLBACK;

@@ -28,11 +28,21 @@ SELECT bag_eq('SELECT everything()', 'TABLE before', 'nothing is lost, added or 
 
 -- what somebody has changed by hand is put back
 GRANT EXECUTE ON FUNCTION pgsasl.find_user(text, inet) TO PUBLIC;
+SELECT current_database() AS here \gset
+SELECT rolconfig AS settings FROM pg_roles WHERE rolname = 'pgsasl_plugin' \gset
+SET SESSION AUTHORIZATION pgsasl_plugin; -- as somebody with its credential may
+ALTER ROLE pgsasl_plugin SET default_transaction_read_only = on;
+ALTER ROLE pgsasl_plugin IN DATABASE :here SET search_path = public;
+RESET SESSION AUTHORIZATION;
 CREATE OR REPLACE FUNCTION pgsasl.hash_password(password text) RETURNS text LANGUAGE sql AS 'SELECT password';
 SET SESSION AUTHORIZATION mail_owner;
 \ir ../../contrib/sql/pgsasl.sql
 RESET SESSION AUTHORIZATION;
 SELECT bag_eq('SELECT everything()', 'TABLE before', 'functions and grants are put back');
+SELECT is(rolconfig::text, :'settings', 'so are the settings of pgsasl_plugin') FROM pg_roles WHERE rolname = 'pgsasl_plugin';
+SELECT is_empty($$SELECT setconfig FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole
+    JOIN pg_database d ON d.oid = s.setdatabase WHERE rolname = 'pgsasl_plugin' AND datname = current_database()$$,
+    'also those for this database');
 
 -- as an older list of reasons left it: the CHECK takes the new one too, and the words are restored
 ALTER TABLE pgsasl.auth_failures DROP CONSTRAINT auth_failures_reason_word,
