@@ -1,13 +1,11 @@
 -- desk.sql: functions for the support desk. They are SECURITY DEFINER, because they show more than their callers may read;
--- they show no hash. Loaded by pgsasl.sql.
+-- they show no hash. Times in their texts are in the time zone of the caller. Loaded by pgsasl.sql.
 
 -- A name reduced to what was probably meant: in lower case, without white space, non-ASCII and escaped characters, and
 -- without an @ and what follows it.
 CREATE OR REPLACE FUNCTION pgsasl.simplified_name(username text) RETURNS text
 LANGUAGE sql IMMUTABLE
-AS $$
-    SELECT nullif(lower(split_part(regexp_replace(username, '\\x[0-9A-Fa-f]{2}|[^!-~]', '', 'g'), '@', 1)), '')
-$$;
+RETURN nullif(lower(split_part(regexp_replace(username, '\\x[0-9A-Fa-f]{2}|[^!-~]', '', 'g'), '@', 1)), '');
 
 -- A row of explain() for each mail server whose failures have not all arrived, last.
 CREATE OR REPLACE FUNCTION pgsasl.still_to_come()
@@ -27,7 +25,8 @@ CREATE OR REPLACE FUNCTION pgsasl.explain(username text, at timestamptz DEFAULT 
 RETURNS TABLE (occurred_at timestamptz, client_addr inet, what_failed text, all_checks text, what_to_do text,
     attempts integer, mechanism text, server_host text, detail text, reason text, name_given text,
     tell_customer text)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pgsasl, pg_temp SET DateStyle = ISO SET row_security = off
 AS $$
 DECLARE
     since timestamptz := explain.at - explain.within;
@@ -72,7 +71,8 @@ $$;
 -- The current state of each check, one per row. ok is NULL for what is information only.
 CREATE OR REPLACE FUNCTION pgsasl.user_status(username text) RETURNS TABLE (item text, value text, ok boolean)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan
+SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET DateStyle = ISO
+SET IntervalStyle = postgres SET row_security = off
 AS $$
 DECLARE
     u pgsasl.smtp_users;

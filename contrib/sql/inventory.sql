@@ -8,7 +8,7 @@
 -- column, as not every version of PostgreSQL has a constraint for it.
 CREATE OR REPLACE FUNCTION pgsasl.schema_objects() RETURNS TABLE (kind text, object text, definition text)
 LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off
 AS $$
     WITH relations AS (
         SELECT c.oid, c.relname FROM pg_class c
@@ -40,7 +40,7 @@ $$;
 -- its own, but no columns.
 CREATE OR REPLACE FUNCTION pgsasl.schema_faults() RETURNS TABLE (kind text, object text, fault text)
 LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off
 AS $$
     WITH wanted (kind, object, definition) AS (VALUES
         -- BEGIN LIST objects (tests/sql/run.sh --write-inventory)

@@ -9,9 +9,10 @@ $$;
 
 -- Makes the week's partition and moves rows of that week there from the default partition. Waits for no lock: while another
 -- session holds a conflicting one (a dump, a long report), it raises lock_not_available, so that no queue can form behind
--- it.
+-- it. It writes times into statements, so it sets how they are written.
 CREATE OR REPLACE FUNCTION pgsasl.make_partition(week timestamptz) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pgsasl, pg_temp SET DateStyle = ISO SET TimeZone = UTC SET row_security = off
 AS $$
 DECLARE
     partition text := pgsasl.partition_name(week);
@@ -97,7 +98,7 @@ BEGIN
 
     SELECT coalesce(array_agg(c.relname::text ORDER BY c.relname), '{}') INTO weeks
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent = 'pgsasl.auth_failures'::regclass AND c.relname ~ '^auth_failures_\d{4}_\d\d_\d\d$'
+    WHERE i.inhparent = 'pgsasl.auth_failures'::regclass AND c.relname ~ '^auth_failures_[0-9]{4}_[0-9]{2}_[0-9]{2}$'
         AND (to_date(right(c.relname, 10), 'YYYY_MM_DD') + 7)::timestamp AT TIME ZONE 'UTC' <= now() - older_than;
     FOR tries_left IN REVERSE 9 .. 0 LOOP
         EXIT WHEN weeks = '{}';

@@ -17,6 +17,13 @@
 BEGIN;
 
 SET LOCAL client_min_messages = warning; -- hides "already exists, skipping"
+-- What the files rely on, whatever the database or the role has for a default.
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL check_function_bodies = on;
+SET LOCAL quote_all_identifiers = off;
+SET LOCAL transform_null_equals = off;
+SET LOCAL search_path = pg_catalog, public, pg_temp;
+SET LOCAL row_security = off;
 SET LOCAL lock_timeout = '10s';          -- on a live system: fail rather than make logins wait behind this
 
 DO $$

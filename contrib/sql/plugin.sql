@@ -26,14 +26,15 @@ $$;
 -- same: the time of a failure tells none from the other.
 --
 -- It has few expressions outside of queries and few settings of its own, because PL/pgSQL prepares each of them again at
--- each call. The settings that its plans need are set for the role.
+-- each call. The settings that its plans need are set for the role. It sets row_security: where a policy would hide users from
+-- it, that is an error, which the plugin treats as an outage, and no unknown user.
 CREATE OR REPLACE FUNCTION pgsasl.find_user(username text, client inet)
 RETURNS TABLE (user_id bigint, password_hash text, enabled boolean, account_standing text, expired boolean,
     deleted_at timestamptz, client_allowed boolean, throttled boolean, retired_hashes text[], retired_accepted boolean[],
     retired_at timestamptz[], retired_ids bigint[], decoy_hash text, local_part_known boolean, login_due boolean,
     decoy_key text, scram_iterations integer)
 LANGUAGE plpgsql STABLE ROWS 1 SECURITY DEFINER
-SET search_path = pg_catalog, pgsasl, pg_temp
+SET search_path = pg_catalog, pgsasl, pg_temp SET row_security = off
 AS $$
 DECLARE
     kept integer;
@@ -210,6 +211,7 @@ $$;
 CREATE OR REPLACE FUNCTION pgsasl.record_failure(attempt jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET DateStyle = ISO SET TimeZone = UTC SET row_security = off
 AS $$
 DECLARE
     failure pgsasl.auth_failures;
@@ -258,7 +260,7 @@ $$;
 CREATE OR REPLACE FUNCTION pgsasl.note_login(login jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pgsasl, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
-SET lock_timeout = '1ms' SET row_security = off
+SET lock_timeout = '1ms' SET row_security = off SET DateStyle = ISO SET TimeZone = UTC
 AS $$
 DECLARE
     id bigint := CASE WHEN login ->> 'user_id' ~ '^[0-9]{1,18}$' THEN login ->> 'user_id' END;

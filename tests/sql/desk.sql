@@ -1,5 +1,6 @@
 -- What the support desk asks: reasons, explain, user_status.
 BEGIN;
+SET LOCAL DateStyle = ISO; -- the style of the functions, also for what is compared with them
 SELECT * FROM no_plan();
 SET LOCAL timezone = 'UTC';
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests contrib/sql on a PostgreSQL cluster of its own, in a temporary directory on a private socket: loads the schema as
-# a database owner who is no superuser, runs the pgTAP files of this folder, each in a fresh copy of that database, then
-# the examples of docs/sql.md. The cluster is stopped whatever happens.
+# a database owner who is no superuser, runs the pgTAP files of this folder, each in a fresh copy of that database and once
+# more under hostile settings, then the examples of docs/sql.md. The cluster is stopped whatever happens.
 #
 #   tests/sql/run.sh [FILE.sql...]
 #   tests/sql/run.sh --write-inventory      after a change to a table: writes the list of contrib/sql/inventory.sql
@@ -317,6 +317,18 @@ test_panel() {
     echo 'ok: the panel of sql.md keeps to one account'
 }
 
+# A schema loaded into a database with hostile settings is the same, and so it is when it is loaded again.
+test_hostile_load() {
+    sql postgres postgres -c 'CREATE DATABASE hostile OWNER mail_owner'
+    set_for hostile "${more_hostile[@]}"
+    sql mail_owner hostile -f "$schema" || fail 'the schema does not load under hostile settings'
+    sql mail_owner hostile -f "$schema" || fail 'the schema does not load twice under hostile settings'
+    sql postgres postgres -c 'ALTER DATABASE hostile RESET ALL'
+    dump_schema pgsasl >"$work/fresh"
+    dump_schema hostile | diff "$work/fresh" - || fail 'under hostile settings the schema is another'
+    echo 'ok: the schema loads under hostile settings'
+}
+
 # fresh_copy DATABASE: a copy of the loaded schema, with pgTAP in it.
 fresh_copy() {
     sql postgres postgres -c "CREATE DATABASE $1 TEMPLATE pgsasl OWNER mail_owner"
@@ -332,11 +344,30 @@ make_corpus() {
     "$program" >"$HASH_CORPUS"
 }
 
+# Settings that somebody may have made for a database. The files of this folder themselves rely on none of the first list.
+hostile=("DateStyle = 'SQL, DMY'" "TimeZone = 'Asia/Kolkata'" 'bytea_output = escape' 'extra_float_digits = -15'
+    'search_path = hostile, public' 'transform_null_equals = on' 'plan_cache_mode = force_custom_plan'
+    'escape_string_warning = off')
+more_hostile=("${hostile[@]}" 'standard_conforming_strings = off' 'quote_all_identifiers = on' 'array_nulls = off'
+    'IntervalStyle = iso_8601' 'check_function_bodies = off' 'row_security = off')
+
+# set_for DATABASE SETTING...: for each session to come.
+set_for() {
+    local database=$1 setting
+    shift
+    for setting; do
+        sql postgres postgres -c "ALTER DATABASE $database SET $setting"
+    done
+}
+
+# run_pgtap FILE...: each in a database with the settings in the array "settings".
+settings=()
 run_pgtap() {
     local file database failed=0
     for file; do
         database=t_$(basename "$file" .sql)
         fresh_copy "$database"
+        set_for "$database" "${settings[@]}"
         PG_PROVE_OPTS='' pg_prove -U postgres -d "$database" "$file" || failed=1
         sql postgres postgres -c "DROP DATABASE $database"
     done
@@ -358,6 +389,10 @@ if (($#)); then
     run_pgtap "$@"
     exit
 fi
+run_pgtap "$here"/*.sql
+test_hostile_load
+settings=("${hostile[@]}")
+echo "again, with hostile settings"
 run_pgtap "$here"/*.sql
 test_inventory
 test_migrations
