@@ -44,7 +44,25 @@ BEGIN
 END
 $$;
 
--- Makes the partitions of this week and the next, where they are missing.
+-- Whether the default partition is so large that no login can wait while ATTACH reads it.
+CREATE OR REPLACE FUNCTION pgsasl.default_is_large() RETURNS boolean
+LANGUAGE sql STABLE
+RETURN pg_relation_size('pgsasl.auth_failures_default') > 8 * 1024 * 1024;
+
+-- Writes the rows of the default partition into a new file, without the room that moved and deleted rows left: that alone
+-- would keep it large. What this transaction itself has deleted, or another one still sees, is left to a later call. To
+-- logical replication it is no change, as TRUNCATE and INSERT would be. Waits for no lock, as make_partition().
+CREATE OR REPLACE FUNCTION pgsasl.shrink_default() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp SET row_security = off
+AS $$
+BEGIN
+    LOCK TABLE ONLY pgsasl.auth_failures_default IN ACCESS EXCLUSIVE MODE NOWAIT;
+    CLUSTER pgsasl.auth_failures_default USING auth_failures_default_pkey;
+    ALTER TABLE pgsasl.auth_failures_default SET WITHOUT CLUSTER;
+END
+$$;
+
+-- Makes the partitions of this week and the next, where they are missing, and shrinks the default partition if it is large.
 CREATE OR REPLACE FUNCTION pgsasl.make_partitions() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
@@ -56,17 +74,26 @@ BEGIN
             PERFORM pgsasl.make_partition(week);
         END IF;
     END LOOP;
+    IF pgsasl.default_is_large() THEN
+        PERFORM pgsasl.shrink_default();
+    END IF;
 END
 $$;
 
 -- The same within the time of a login: does nothing, without an error, where it would take long. A row of a week without a
--- partition goes to the default one, and the next failure tries again.
+-- partition goes to the default one, and the next failure tries again. Where the default partition is large, it leaves the
+-- partitions to purge_failures() or a person, and says so once for each connection.
 CREATE OR REPLACE FUNCTION pgsasl.try_make_partitions() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
 AS $$
 BEGIN
-    IF pg_relation_size('pgsasl.auth_failures_default') > 8 * 1024 * 1024 THEN
-        RETURN; -- ATTACH would read all of the default partition: somebody must call make_partitions()
+    IF pgsasl.default_is_large() THEN
+        IF current_setting('pgsasl.told_default_is_large', true) IS DISTINCT FROM 'yes' THEN
+            PERFORM set_config('pgsasl.told_default_is_large', 'yes', false);
+            RAISE LOG 'pgsasl: no partition of auth_failures is made, because the default one is large: '
+                'call pgsasl.make_partitions() or pgsasl.purge_failures()';
+        END IF;
+        RETURN;
     END IF;
     PERFORM pgsasl.make_partitions();
 EXCEPTION
@@ -77,8 +104,25 @@ EXCEPTION
 END
 $$;
 
+-- What is wrong with the partitions, one row a fault; none where all is well.
+CREATE OR REPLACE FUNCTION pgsasl.partition_faults() RETURNS TABLE (fault text, what_to_do text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp
+AS $$
+    SELECT format('auth_failures has no partition %s', pgsasl.partition_name(week)),
+           'call pgsasl.make_partitions(); until then, failures of that week go to the default partition'
+    FROM unnest(ARRAY[now(), now() + interval '168 hours']) AS week
+    WHERE to_regclass('pgsasl.' || pgsasl.partition_name(week)) IS NULL
+    UNION ALL
+    SELECT format('the default partition of auth_failures has %s, so record_failure() makes no partitions',
+               pg_size_pretty(pg_relation_size('pgsasl.auth_failures_default'))),
+           'call pgsasl.make_partitions(); if it stays as large, purge what is old, or find out which mail server has a'
+           ' wrong clock (SELECT server_host, min(occurred_at), max(occurred_at), count(*) FROM'
+           ' pgsasl.auth_failures_default GROUP BY 1), and call make_partitions() or purge_failures() each week'
+    WHERE pgsasl.default_is_large()
+$$;
+
 -- Removes failures that are older: drops partitions that have nothing newer, and deletes rows from the default one. Returns
--- what it did. Dropping needs a lock behind which failures wait. The function waits for it only briefly, several times;
+-- what it did. It makes missing partitions as well, where that waits for no lock. Dropping needs a lock behind which failures wait. The function waits for it only briefly, several times;
 -- once granted, the lock lasts until the end of the transaction, so let this call be the only one in it.
 CREATE OR REPLACE FUNCTION pgsasl.purge_failures(older_than interval) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pgsasl, pg_temp SET lock_timeout = '200ms'
@@ -95,6 +139,11 @@ BEGIN
     DELETE FROM pgsasl.auth_failures_default
     WHERE occurred_at < now() - older_than OR recorded_at < now() - older_than; -- also where the row claims a time to come
     GET DIAGNOSTICS deleted = ROW_COUNT;
+    BEGIN
+        PERFORM pgsasl.make_partitions();
+    EXCEPTION WHEN lock_not_available OR object_in_use THEN
+        NULL; -- the next purge or failure tries again
+    END;
 
     SELECT coalesce(array_agg(c.relname::text ORDER BY c.relname), '{}') INTO weeks
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid

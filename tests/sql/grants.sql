@@ -72,7 +72,7 @@ SELECT results_eq($$SELECT rights_of('pgsasl_operator') ORDER BY 1$$, ARRAY[
     'smtp_users(username,password_hash,enabled,account_id,account_standing,expires_at,allowed_networks,app,note,'
         'rotation_grace) update'],
     'what operators may touch');
-SELECT results_eq($$SELECT executable_by('pgsasl_auditor')$$, ARRAY['client_net', 'explain', 'schema_version', 'user_status', 'worse_standing'],
+SELECT results_eq($$SELECT executable_by('pgsasl_auditor')$$, ARRAY['client_net', 'explain', 'partition_faults', 'schema_version', 'user_status', 'worse_standing'],
     'what auditors may call');
 SELECT results_eq($$SELECT rights_of('pgsasl_auditor')$$,
     ARRAY['auth_failures select', 'costly_hashes select', 'deleted_users select', 'failures_by_account select', 'failures_by_client select',

@@ -93,12 +93,45 @@ SELECT drop_weeks();
 INSERT INTO pgsasl.auth_failures (attempt_id, occurred_at, reason, failed_checks, detail)
 SELECT gen_random_uuid(), now() - n * interval '1 second', 'throttled', '{throttled}', repeat('x', 400)
 FROM generate_series(1, 20000) AS n;
+SELECT is(current_setting('pgsasl.told_default_is_large', true), NULL, 'nothing has been said of a large one');
 SELECT failure('on top', '66666666-0000-7000-8000-000000000000');
+SELECT is(current_setting('pgsasl.told_default_is_large'), 'yes', 'a failure says once for the connection that it is large');
+SELECT is(string_agg(fault, '; '), format('auth_failures has no partition %s; auth_failures has no partition %s; the default '
+    'partition of auth_failures has %s, so record_failure() makes no partitions', pgsasl.partition_name(now()),
+    pgsasl.partition_name(now() + interval '7 days'), pg_size_pretty(pg_relation_size('pgsasl.auth_failures_default'))),
+    'and partition_faults() for everybody')
+FROM pgsasl.partition_faults();
 SELECT is(lies_in('66666666-0000-7000-8000-000000000000'), 'pgsasl.auth_failures_default',
     'a login does not move thousands of rows');
 SELECT pgsasl.make_partitions();
 SELECT is(count(*), 20001::bigint, 'make_partitions does, and loses none') FROM pgsasl.auth_failures;
 SELECT is(lies_in('66666666-0000-7000-8000-000000000000'), week_name(now()), 'the row has moved');
+SELECT 'SELECT pgsasl.make_partitions() FROM pg_sleep(0.2)' FROM generate_series(1, 5) \gexec
+SELECT is_empty('SELECT fault FROM pgsasl.partition_faults()', 'and nothing is wrong any more');
+SELECT format('DROP TABLE %s', week_name(now() + interval '7 days')) \gexec
+SELECT failure('later');
+SELECT is(count(*), 2::bigint, 'so a failure makes the next partition again') FROM weeks;
+
+-- so does a purge, beside rows that stay in the default partition
+INSERT INTO pgsasl.auth_failures (attempt_id, occurred_at, reason, failed_checks, detail)
+SELECT gen_random_uuid(), CASE WHEN n <= 100 THEN '2021-06-01' ELSE '2019-06-01' END::timestamptz + n * interval '1 second',
+    'throttled', '{throttled}', repeat('x', 400)
+FROM generate_series(1, 20000) AS n;
+SELECT pgsasl.add_user('kept', 'a long password') \g /dev/null
+SELECT failure('kept', occurred_at => '2021-06-01');
+SELECT format('DROP TABLE %s', week_name(now() + interval '7 days')) \gexec
+SELECT is(count(*), 2::bigint, 'a large default partition') FROM pgsasl.partition_faults();
+SELECT is(pgsasl.purge_failures(now() - '2020-01-01'), '0 partitions dropped, 19900 rows deleted from the default one',
+    'a purge');
+SELECT is(count(*), 1::bigint, 'makes the partition') FROM pgsasl.partition_faults();
+-- more than once, because a statement of another session (autovacuum) may still see what was deleted
+SELECT $$SELECT pgsasl.purge_failures(now() - '2020-01-01'), pg_sleep(0.5 * (f.fault IS NOT NULL)::integer)
+    FROM (SELECT) AS one LEFT JOIN pgsasl.partition_faults() f ON true$$ FROM generate_series(1, 10) \gexec
+SELECT is_empty('SELECT fault FROM pgsasl.partition_faults()', 'and later ones leave the default partition small');
+SELECT is(ROW(count(*), pg_relation_size('pgsasl.auth_failures_default') < 200000)::text, '(101,t)', 'with what is newer')
+FROM pgsasl.auth_failures_default;
+SELECT is(count(*), 1::bigint, 'and its guesses count once') FROM pgsasl.recent_guesses WHERE username = 'kept';
+DELETE FROM pgsasl.auth_failures_default;
 
 -- reports read the weeks they ask for and no other
 SELECT unalike(string_agg(line, E'\n'), '%' || substr(week_name(now() + interval '7 days'), 8) || '%',
