@@ -45,13 +45,15 @@ static const unsigned row_types[] = {PG_JSONB};
 static void init_query(struct audit *audit, struct pg_query *query_r, const char *name,
     const char *option, const char *text, const char **fault_r)
 {
+    const int highest = text == NULL ? 0 : pg_highest_parameter(text);
+
     *query_r = (struct pg_query){name, text, 1, row_types};
-    if (text == NULL || pg_highest_parameter(text) <= query_r->params)
+    if (highest <= query_r->params)
         return;
     *fault_r = "a query has a parameter that is not filled";
     log_line(&audit->parts.log, LOG_PROBLEM,
         "%s has the parameter $%d; only $1, the row as one JSON object, is filled", option,
-        pg_highest_parameter(text));
+        highest);
 }
 
 struct audit *audit_new(const struct audit_parts *parts, const char **fault_r)
@@ -188,20 +190,24 @@ static void note_reported(struct audit *audit, size_t waiting)
 }
 
 /*
- * Adds how much waits in the spool. Only a row that goes to the database says so: in the spool the
- * number would be out of date when it arrives.
+ * While rows wait in the spool, the row that goes to the database says how much: in the spool the
+ * number would be out of date when it arrives. Else it is the row as it is.
  */
 static bool store_failure(
-    struct audit *audit, const struct failure *failure, struct deadline deadline)
+    struct audit *audit, const struct failure *failure, const char *row, struct deadline deadline)
 {
+    const size_t waiting = spool_waiting(audit->parts.spool);
     struct failure reported = *failure;
-    char row[ROW_MAX];
+    char with_report[ROW_MAX];
 
-    reported.spool_waiting = spool_waiting(audit->parts.spool);
-    row_of_failure(&reported, row, sizeof row);
+    if (waiting > 0) {
+        reported.spool_waiting = waiting;
+        row_of_failure(&reported, with_report, sizeof with_report);
+        row = with_report;
+    }
     if (!store_in_database(audit, row, deadline))
         return false;
-    note_reported(audit, reported.spool_waiting);
+    note_reported(audit, waiting);
     return true;
 }
 
@@ -214,7 +220,7 @@ enum audit_result audit_record(struct audit *audit, const struct failure *failur
     char row[ROW_MAX];
     size_t len = row_of_failure(failure, row, sizeof row);
 
-    if (!try_database || !store_failure(audit, failure, deadline)) {
+    if (!try_database || !store_failure(audit, failure, row, deadline)) {
         spool_fault = store_in_spool(audit, row, len, deadline);
         result = spool_fault == NULL ? AUDIT_SPOOLED : AUDIT_LOST;
     }
