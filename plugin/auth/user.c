@@ -208,9 +208,8 @@ void user_init(struct user *user_r)
     user_r->client_allowed = true;
 }
 
-enum user_result user_read(const struct pg_rows *rows, struct user *user_r, const char **why_r)
+enum user_result user_read(const struct pg_rows *rows, struct user *user_io, const char **why_r)
 {
-    user_init(user_r);
     *why_r = "";
     if (pg_rows_column(rows, "password_hash") < 0) {
         *why_r = "pgsasl_user_query returns no column password_hash";
@@ -220,7 +219,7 @@ enum user_result user_read(const struct pg_rows *rows, struct user *user_r, cons
         *why_r = "pgsasl_user_query returned more than one row";
         return USER_MISREAD;
     }
-    return pg_rows_count(rows) == 0 ? USER_READ : read_row(rows, user_r, why_r);
+    return pg_rows_count(rows) == 0 ? USER_READ : read_row(rows, user_io, why_r);
 }
 
 void user_free(struct user *user)

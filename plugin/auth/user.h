@@ -64,10 +64,10 @@ enum user_result {
 };
 
 /*
- * Reads the rows of a look-up, at most one, into *user_r. Whatever is returned, free *user_r with
- * user_free(). If the result is not USER_READ, *why_r says why, in a constant sentence.
+ * Reads the rows of a look-up, at most one, into *user_io, which user_init() has set. Whatever is
+ * returned, free it with user_free(). If the result is not USER_READ, *why_r says why, in a constant sentence.
  */
-enum user_result user_read(const struct pg_rows *rows, struct user *user_r, const char **why_r);
+enum user_result user_read(const struct pg_rows *rows, struct user *user_io, const char **why_r);
 
 /* Sets a user that was not looked up: not found, with the defaults of all columns. */
 void user_init(struct user *user_r);
