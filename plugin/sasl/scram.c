@@ -237,16 +237,22 @@ static int step_proof(struct scram *scram, const sasl_server_params_t *sparams,
 
 /* ---- the mechanism ---- */
 
-static int hang_up(struct scram *scram, sasl_server_params_t *sparams, sasl_out_params_t *oparams)
+/* Ends an attempt that scram_begin() started. */
+static enum reason abandon(struct scram *scram, const sasl_utils_t *utils)
 {
     enum reason reason;
 
-    if (scram->state == STATE_FIRST)
-        return exchange_refuse(&scram->exchange, sparams, REASON_ABANDONED_EXCHANGE, NULL, oparams);
-    host_log_attach(sparams->utils);
+    host_log_attach(utils);
     reason = scram_refuse(&scram->attempt, REASON_ABANDONED_EXCHANGE, NULL);
     host_log_attach(NULL);
-    return exchange_answer(&scram->exchange, sparams, reason, oparams);
+    return reason;
+}
+
+static int hang_up(struct scram *scram, sasl_server_params_t *sparams, sasl_out_params_t *oparams)
+{
+    if (scram->state == STATE_FIRST)
+        return exchange_refuse(&scram->exchange, sparams, REASON_ABANDONED_EXCHANGE, NULL, oparams);
+    return exchange_answer(&scram->exchange, sparams, abandon(scram, sparams->utils), oparams);
 }
 
 static int step(struct scram *scram, sasl_server_params_t *sparams, struct scram_text in,
@@ -286,9 +292,7 @@ static void scram_dispose(void *conn_context, const sasl_utils_t *utils)
     struct scram *scram = conn_context;
 
     if (scram != NULL && !scram->exchange.answered && scram->state != STATE_FIRST) {
-        host_log_attach(utils);
-        (void)scram_refuse(&scram->attempt, REASON_ABANDONED_EXCHANGE, NULL);
-        host_log_attach(NULL);
+        (void)abandon(scram, utils);
         scram->exchange.answered = true;
     }
     exchange_dispose(scram, sizeof *scram, utils);
