@@ -6,7 +6,7 @@ import re
 
 import pytest
 from harness.answers import ACCEPTED, LATER, REJECTED
-from harness.clients import encode, plain
+from harness.clients import Smtp, encode, plain
 from harness.hashes import PASSWORD, verifier
 from harness.postfix import STOCK_PLUGINS, LogMark, sasl_conf
 from harness.processes import run
@@ -167,21 +167,8 @@ def test_idle_trap_is_logged(postfix, user):
     }
     log = LogMark(postfix)
     service = postfix.add_service("idle-trap", sasl_conf(options))
-    run(
-        "swaks",
-        "--server",
-        "127.0.0.1",
-        "--port",
-        service.port,
-        "--auth",
-        "PLAIN",
-        "--auth-user",
-        user.name,
-        "--auth-password",
-        user.password,
-        "--quit-after",
-        "AUTH",
-    )
+    with Smtp(service) as smtp:
+        assert smtp.log_in("PLAIN", user.name, user.password) == ACCEPTED
     (line,) = log.wait_for(postfix.OURS + "pgsasl_trap_mechanisms: ")
     assert "CRAM-MD5 is not in mech_list" in line
 
@@ -194,23 +181,8 @@ def test_faulty_option(postfix, user):
     }
     log = LogMark(postfix)
     service = postfix.add_service("faulty-trap", sasl_conf(options))
-    done = run(
-        "swaks",
-        "--server",
-        "127.0.0.1",
-        "--port",
-        service.port,
-        "--auth",
-        "PLAIN",
-        "--auth-user",
-        user.name,
-        "--auth-password",
-        user.password,
-        "--quit-after",
-        "AUTH",
-        check=False,
-    )
-    assert str(LATER) in done.stdout
+    with Smtp(service) as smtp:
+        assert smtp.log_in("PLAIN", user.name, user.password) == LATER
     log.wait_for(postfix.OURS + 'pgsasl_trap_mechanisms: "CRAM-MD5 PLAIN" names a mechanism that pgsasl offers')
 
 
