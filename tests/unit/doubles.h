@@ -10,10 +10,14 @@
 #include "auth/lookup.h"
 #include "auth/row.h"
 
-/* What lookup_user() returns; the hash is parsed from its text. */
+/*
+ * What lookup_user() returns. Unless as_is, the hash is parsed from its text and the decoy made of
+ * it.
+ */
 struct double_lookup {
     enum lookup_result result;
     struct user row;
+    bool as_is;
     int calls;
 };
 
@@ -38,6 +42,9 @@ extern struct double_audit double_audit;
 
 /* Nobody is found, and nothing was recorded. */
 void doubles_reset(void);
+
+/* A user of the id 7 with this hash is found, who may log in and whose login is to be noted. */
+void doubles_find_user(const char *stored);
 
 /* A backend that looks up and audits with the doubles. */
 struct backend *double_backend(void);

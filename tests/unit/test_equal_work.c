@@ -3,7 +3,7 @@
  * is, whatever is wrong, and whatever matches.
  *
  * Nothing is timed: hash_verify() is wrapped, and the scheme and cost of each hash that it computes
- * are noted. The doubles of lookup.c give the user that a case describes; for a name that does not
+ * are noted. The double of lookup.c gives the user that a case describes; for a name that does not
  * exist, what find_user gives: the decoys of another user's hashes.
  */
 #include "test.h"
@@ -11,10 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "auth/audit.h"
 #include "auth/auth.h"
-#include "auth/backend.h"
-#include "auth/lookup.h"
+#include "doubles.h"
 
 /* bcrypt at cost 4 of "correct horse", the same of "old horse", SHA-256-crypt of "older horse". */
 #define RIGHT_HASH "$2y$04$VHw3P7/ijGPbAUxdVQk2GeRy6Be7aRcqNdHiUu8Xfd40SBVnirwJO"
@@ -27,7 +25,6 @@
 
 enum { SLOTS = 3, NOTED_MAX = 16, NOTE_MAX = 32 };
 
-static struct user lookup_row;
 static char noted[NOTED_MAX][NOTE_MAX]; /* sorted */
 static size_t noted_count;
 
@@ -53,53 +50,6 @@ enum hash_result __wrap_hash_verify(
         memcpy(noted[at - 1], swapped, NOTE_MAX);
     }
     return __real_hash_verify(hash, password, password_len);
-}
-
-enum lookup_result lookup_user(struct lookup *lookup, const char *username,
-    const struct address *client, struct deadline deadline, struct user *user_r,
-    char why_r[LOOKUP_WHY_MAX])
-{
-    (void)lookup;
-    (void)username;
-    (void)client;
-    (void)deadline;
-    *user_r = lookup_row;
-    why_r[0] = '\0';
-    return LOOKUP_DONE;
-}
-
-void user_free(struct user *user)
-{
-    memset(user, 0, sizeof *user);
-}
-
-enum audit_result audit_record(struct audit *audit, const struct failure *failure,
-    bool lookup_failed, struct deadline deadline)
-{
-    (void)audit;
-    (void)failure;
-    (void)lookup_failed;
-    (void)deadline;
-    return AUDIT_STORED;
-}
-
-bool audit_wants_login(const struct audit *audit)
-{
-    (void)audit;
-    return false;
-}
-
-void audit_login(struct audit *audit, const struct login *login, struct deadline deadline)
-{
-    (void)audit;
-    (void)login;
-    (void)deadline;
-}
-
-void audit_drain(struct audit *audit, struct deadline deadline)
-{
-    (void)audit;
-    (void)deadline;
 }
 
 /* ---- who logs in ---- */
@@ -163,9 +113,10 @@ static void make_user(const struct state *state, const struct rotation *rotation
     static char id[] = "7";
     static char unknown[] = "";
     static char stored[SLOTS][HASH_MAX];
-    struct user *user = &lookup_row;
+    struct user *user = &double_lookup.row;
 
-    memset(user, 0, sizeof *user);
+    doubles_reset();
+    double_lookup.as_is = true;
     user->found = state->absence == PRESENT;
     user->deleted = state->absence == DELETED;
     user->user_id = user->found ? id : NULL;
@@ -198,21 +149,18 @@ static void make_user(const struct state *state, const struct rotation *rotation
 /* True where it is accepted; else the hashes that it computed are in noted. */
 static bool attempt(const struct state *state, const char *password, bool diagnose)
 {
-    static struct backend backend;
+    struct backend *backend = double_backend();
     struct credentials credentials;
     const struct attempt attempt = {
         .credentials = &credentials, .mechanism = "PLAIN", .canon_ok = !state->name_refused};
 
     memset(&credentials, 0, sizeof credentials);
-    memset(&backend, 0, sizeof backend);
-    backend.options.timeout_ms = 1000;
-    backend.options.diagnose = diagnose;
-    backend.ceiling = (struct hash_cost){.memory_kib = 1024, .work_ms = 100};
-    backend.lookup = (struct lookup *)&backend; /* never looked into: lookup_user() is a double */
+    backend->options.diagnose = diagnose;
+    backend->ceiling = (struct hash_cost){.memory_kib = 1024, .work_ms = 100};
     credentials.authcid_len = strlen(strcpy(credentials.authcid, "app1"));
     credentials.password_len = strlen(strcpy(credentials.password, password));
     noted_count = 0;
-    return auth_attempt(&backend, &attempt) == REASON_ACCEPTED;
+    return auth_attempt(backend, &attempt) == REASON_ACCEPTED;
 }
 
 static unsigned compared, accepted;

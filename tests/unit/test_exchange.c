@@ -13,7 +13,6 @@
 /* SHA-256-crypt, 1,000 rounds, of "right". */
 #define RIGHT_HASH "$5$rounds=1000$saltysalt$qlwZSzJ.XyNzxcUBrTZdQ750RejUHiLt.3nPiNdBbe9"
 
-static char id[] = "7";
 static struct backend *backend;
 
 static int set_up(void **state)
@@ -22,12 +21,7 @@ static int set_up(void **state)
     doubles_reset();
     fake_host_reset("smtpd");
     backend = double_backend();
-    double_lookup.row = (struct user){.found = true,
-        .enabled = true,
-        .client_allowed = true,
-        .user_id = id,
-        .login_due = true,
-        .hash.text = RIGHT_HASH};
+    doubles_find_user(RIGHT_HASH);
     return 0;
 }
 

@@ -36,12 +36,7 @@ static int set_up(void **state)
     doubles_reset();
     fake_host_reset("smtpd");
     backend = double_backend();
-    double_lookup.row = (struct user){.found = true,
-        .enabled = true,
-        .client_allowed = true,
-        .user_id = id,
-        .login_due = true,
-        .hash.text = PENCIL};
+    doubles_find_user(PENCIL);
     return 0;
 }
 
